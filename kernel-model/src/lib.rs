@@ -1,0 +1,14 @@
+//! The contract of tracefd, the kernel that keeps it, and a machine made for study.
+//!
+//! Read in this order; each module needs only those above it:
+//!
+//! 1. [`abi`]: numbers and layouts that cross a file handle, and nothing else.
+//! 2. [`scheme`]: **the claim of the project**: tracing is file operations.
+//! 3. [`machine`]: the least that something which runs processes must offer.
+
+#![forbid(unsafe_code)]
+
+pub mod abi;
+pub mod client;
+pub mod machine;
+pub mod scheme;
