@@ -14,6 +14,8 @@ impl<M: Machine> Core<M> {
         let tracee = &mut self.tasks[key.0];
         tracee.phase = Phase::Stopped;
         tracee.verdict = Verdict::Proceed;
+        // A stop that was held is over if another comes: the task was killed in it (R43).
+        tracee.holders.clear();
         // The machine has used up a step.
         tracee.pushed.remove(Demand::STEP);
         let born = match report {
