@@ -12,3 +12,4 @@ pub mod abi;
 pub mod client;
 pub mod machine;
 pub mod scheme;
+pub mod sim;
