@@ -1,7 +1,7 @@
 //! [`Output`]: where trace text goes. The tool's thread adds pieces of lines; two others may flush or end it.
 //!
 //! One buffer behind one lock. It is written out when it is large, when the tool is about to wait and a person is watching,
-//! [`LATEST`] after text came in, and at the end. After a failure (a closed pipe, a full disk) text is thrown away and
+//! `LATEST` after text came in, and at the end. After a failure (a closed pipe, a full disk) text is thrown away and
 //! the traced command goes on; the failure is told once.
 
 use std::fs::File;
@@ -59,7 +59,7 @@ impl Output {
         Output { shared: Arc::new(Shared { sink: Mutex::new(sink), filled: Condvar::new() }), watched }
     }
 
-    /// Starts the thread that writes text which has waited [`LATEST`]. It ends with the process; it inherits this
+    /// Starts the thread that writes text which has waited `LATEST`. It ends with the process; it inherits this
     /// thread's signal mask. Without it text is written all the same, later.
     pub fn keep_flushed(&self) {
         let shared = Arc::clone(&self.shared);

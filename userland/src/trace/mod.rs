@@ -1,7 +1,7 @@
 //! `tracefd trace`: every call of processes with its name, arguments and result; signals, births, ends.
 //!
 //! [`run`] starts a command or attaches, then hands over to [`follow`], which reads events and keeps [`tasks`]; [`args`]
-//! and [`call`] make text of registers and memory, [`print`] makes lines of it.
+//! and [`call`] make text of registers and memory, [`mod@print`] makes lines of it.
 
 pub mod args;
 pub mod call;

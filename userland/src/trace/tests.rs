@@ -303,7 +303,7 @@ fn commands_that_cannot_be_run_have_their_exit_status() {
 #[test]
 fn a_deadlock_is_an_error_of_its_own() {
     let (text, _, end) = traced(
-        Fake::new(7, Status::exited(0), vec![pre(7, 34, 1, [0; 3])]),
+        &Fake::new(7, Status::exited(0), vec![pre(7, 34, 1, [0; 3])]),
         &program(),
         &options(false, "all"),
     );
