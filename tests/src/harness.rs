@@ -44,7 +44,8 @@ impl Suite {
         args.include_ignored = false;
         let conclusion: Conclusion = libtest_mimic::run(&args, self.trials);
         if !args.list {
-            for (name, reason) in &self.skipped {
+            let selected = |name: &str| args.filter.as_ref().is_none_or(|filter| name.contains(filter));
+            for (name, reason) in self.skipped.iter().filter(|(name, _)| selected(name)) {
                 eprintln!("skipped: {name}: {reason}");
             }
         }

@@ -12,10 +12,17 @@ fn no_core() -> Result<()> {
     Ok(setrlimit(Resource::RLIMIT_CORE, 0, 0)?)
 }
 
+/// Undoes what Rust's runtime set for SIGPIPE, SIGSEGV and SIGBUS.
+fn default_action(signal: i32) {
+    // Refused for SIGKILL, which needs it least.
+    let _ = sys::set_disposition(signal, libc::SIG_DFL);
+}
+
 /// By signal N, with its default action.
 pub(crate) fn die(signal: i32) -> Result<i32> {
     no_core()?;
     say!("dying of {signal}");
+    default_action(signal);
     sys::kill(me(), signal)?;
     say!("survived {signal}");
     Ok(0)
@@ -26,6 +33,7 @@ pub(crate) fn by_every_signal() -> Result<i32> {
     no_core()?;
     for signal in (1..sys::SIGNALS as i32).filter(|signal| ![19, 20, 21, 22, 32, 33].contains(signal)) {
         let child = sys::fork(|| {
+            default_action(signal);
             let _ = sys::kill(me(), signal);
             77
         })?;
@@ -40,6 +48,7 @@ pub(crate) fn by_faults() -> Result<i32> {
     for fault in [Fault::Segment, Fault::Illegal, Fault::Divide, Fault::Breakpoint, Fault::Abort] {
         for blocked in [false, true] {
             let child = sys::fork(|| {
+                default_action(libc::SIGSEGV);
                 if blocked {
                     for signal in [libc::SIGSEGV, libc::SIGILL, libc::SIGFPE, libc::SIGTRAP, libc::SIGABRT] {
                         let _ = sys::mask_signal(libc::SIG_BLOCK, signal);

@@ -27,10 +27,9 @@ pub(crate) fn all() -> Result<i32> {
         .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
         .collect();
     fds.sort_unstable();
-    // The last one is the directory that is being read.
-    fds.pop();
     for fd in fds {
-        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}"))?;
+        // The directory itself is listed, and closed by now.
+        let Ok(info) = std::fs::read_to_string(format!("/proc/self/fdinfo/{fd}")) else { continue };
         let flags = info.lines().find(|line| line.starts_with("flags")).unwrap_or("");
         let target = std::fs::read_link(format!("/proc/self/fd/{fd}"))?.display().to_string();
         say!("fd {fd} {} {flags}", target.split(':').next().unwrap_or(""));

@@ -1,8 +1,10 @@
 //! What a shell is made of: sessions, process groups, waiting for them; and a job that tells when it is continued.
 
-use std::io::{Error, Result};
+use std::io::{Error, Read, Result};
+use std::os::fd::AsFd;
 
 use conformance::sys;
+use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
 use nix::unistd::{Pid, getpgid, getpgrp, getsid, setpgid, setsid};
 
@@ -52,14 +54,25 @@ fn sleeper() -> i32 {
     }
 }
 
-/// Writes "continued" to the FIFO at each SIGCONT, not to the terminal, where it would mix with the shell's words.
-pub(crate) fn tell_continued(fifo: &str) -> Result<i32> {
-    // Blocked outside sigsuspend, so that none is lost while the last one is told.
+/// A job. Says "ready", answers each line of its input, and tells each SIGCONT: by that time a shell's `fg` is complete.
+/// With a FIFO it reads nothing and tells there, not on the terminal, where it would mix with the shell's words.
+pub(crate) fn job(fifo: Option<&str>) -> Result<i32> {
+    // Blocked but in ppoll, so that none comes between a look and a wait.
     sys::count_signal(libc::SIGCONT, 0)?;
     sys::mask_signal(libc::SIG_BLOCK, libc::SIGCONT)?;
     say!("ready");
+    let input = std::io::stdin();
+    let mut buf = [0; 256];
     loop {
-        SigSet::empty().suspend().ok();
-        std::fs::write(fifo, "continued\n")?;
+        let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+        let fds = if fifo.is_some() { &mut fds[..0] } else { &mut fds[..] };
+        match (ppoll(fds, None, Some(SigSet::empty())), fifo) {
+            (Ok(_), _) => match input.lock().read(&mut buf)? {
+                0 => return Ok(0),
+                n => say!("got {}", String::from_utf8_lossy(&buf[..n]).trim_end()),
+            },
+            (Err(_), Some(fifo)) => std::fs::write(fifo, "continued\n")?,
+            (Err(_), None) => say!("continued"),
+        }
     }
 }

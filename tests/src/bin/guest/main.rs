@@ -101,7 +101,7 @@ fn main() {
         "timers" => timers::all(),
         "pipes" => pipes::all(),
         "groups" => job_control::groups(),
-        "tell-continued" => job_control::tell_continued(args[1]),
+        "job" => job_control::job(args.get(1).copied()),
         "dump" => dump::all(),
         "attachee" => attachee::serve(number(1)),
         "napper" => attachee::nap(),
