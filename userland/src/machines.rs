@@ -30,6 +30,7 @@ pub(crate) fn with_host<R>(backend: &Backend, tool: impl FnOnce(&dyn Host) -> R)
                 uid: geteuid().as_raw(),
                 gid: getegid().as_raw(),
             };
+            backend_linux::quiet_stops();
             let local = Local::new(Kernel::new(Linux::new(), Policy::SameUser));
             let client = local.client(caller);
             Ok(tool(&client))
