@@ -37,9 +37,7 @@ fn entries_and_exits_pair_up() {
 
 #[test]
 fn only_what_is_demanded_is_reported() {
-    for (demand, kind) in
-        [(Demand::CALL_ENTRY, Report::CallEntry), (Demand::CALL_EXIT, Report::CallExit)]
-    {
+    for (demand, kind) in [(Demand::CALL_ENTRY, Report::CallEntry), (Demand::CALL_EXIT, Report::CallExit)] {
         let mut tracer = Tracer::new();
         let task = tracer.spawn(&["exit", "3"]);
         tracer.demand(task, demand);

@@ -150,7 +150,11 @@ impl Tracer {
     }
 
     /// Goes on, through all else, until this report of this task.
-    pub(crate) fn until(&mut self, task: Task, mut wanted: impl FnMut(&mut Tracer, Report) -> bool) -> Report {
+    pub(crate) fn until(
+        &mut self,
+        task: Task,
+        mut wanted: impl FnMut(&mut Tracer, Report) -> bool,
+    ) -> Report {
         loop {
             let (who, report) = self.next();
             if who == task && wanted(self, report) {
