@@ -1,18 +1,17 @@
 //! The simulator, seen from the level of `Machine`: one file per subject, and here what they share.
 
-//access
-//asm
-//calls
-//determinism
-//encodings
-//family
-//int3
-//jobs
-//owner
-//quirks
-//rfc
+mod access;
+mod asm;
+mod calls;
+mod determinism;
+mod encodings;
+mod family;
+mod int3;
+mod jobs;
+mod owner;
+mod quirks;
 mod signals;
-//steps
+mod steps;
 
 use kernel_model::abi::{IntRegisters, Pid, Status};
 use kernel_model::machine::{Demand, Detail, Machine, Program, RegSet, Report, Task, Verdict, Wait};
