@@ -10,6 +10,7 @@ mod int3;
 mod jobs;
 mod owner;
 mod quirks;
+mod rfc;
 mod signals;
 mod steps;
 
