@@ -1,7 +1,8 @@
 //! [`Sim`]: a deterministic system with real machine code, made to argue about. It implements [`Machine`].
 //!
-//! From the outside in: [`machine`] answers the kernel above; [`sched`] gives turns; [`calls`], [`files`], [`family`]
-//! and [`signal`] are the system; [`cpu`], [`fpu`] and [`memory`] the hardware; [`asm`] makes programs from text.
+//! From the outside in: `machine.rs` answers the kernel above; `sched.rs` gives turns; `calls.rs`, `files.rs`,
+//! `family.rs` and `signal.rs` are the system; `cpu.rs`, `fpu.rs` and `memory.rs` the hardware; [`asm`] makes programs
+//! from text.
 //! RFC 0004 has the language, the calls' numbers, and what is decided where real systems differ.
 //!
 //! ```

@@ -1,4 +1,4 @@
-//! Text in, images out: [`assemble`] parses every line ([`parse`]), places it, and encodes it ([`encode`]).
+//! Text in, images out: [`assemble`] parses every line (`parse.rs`), places it, and encodes it (`encode.rs`).
 //!
 //! Two passes over the same lines. The first gives every line its size, with all symbols read as 0; the second knows
 //! the labels. Both must agree on sizes, so a size depends only on how an operand is *written* (a plain number, or an
