@@ -1,9 +1,9 @@
 //! fork, vfork, exec, exit, wait, orphans: as programs see them, and as reports.
 
 use kernel_model::abi::{Errno, Pid, Status};
-use kernel_model::machine::{Demand, Error, Leave, Machine, Report, State, Verdict, Wait};
+use kernel_model::machine::{Demand, Error, Leave, Machine, Report, State, Verdict};
 
-use super::{ALL, CALLS, code, next, peek, regs, run, spawn, story, to};
+use super::{ALL, CALLS, assert_idle, code, next, peek, regs, run, spawn, story, to};
 
 const FORK: &str = "
 program main
@@ -158,7 +158,7 @@ fn the_lender_of_a_vfork_cannot_be_stopped_until_its_child_execs() {
     let pid = sim.pid(task).unwrap();
     assert_eq!(sim.facts(pid).unwrap().state, State::Uninterruptible);
     sim.interrupt(task).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     sim.detach(child, Leave::Free(Verdict::Proceed)).unwrap();
     let (stopped, report) = next(&mut sim);
     assert_eq!(stopped, task);

@@ -3,7 +3,7 @@
 use kernel_model::abi::{Signal, Status};
 use kernel_model::machine::{Demand, Machine, OnDeath, Report, State, Verdict, Wait};
 
-use super::{ALL, CALLS, next, regs, run, set_regs, spawn, story, to};
+use super::{ALL, CALLS, assert_idle, next, regs, run, set_regs, spawn, story, to};
 
 const STOPS: &str = "
 program main
@@ -102,7 +102,7 @@ fn a_group_stop_outlasts_its_resumption_until_cont() {
     assert_eq!(sim.facts(pid).unwrap().state, State::Traced);
     sim.demand(task, CALLS | Demand::SIGNAL).unwrap();
     sim.resume(task, Verdict::Proceed).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     assert_eq!(sim.facts(pid).unwrap().state, State::Stopped);
     sim.signal(pid, Signal::CONT).unwrap();
     assert_eq!(next(&mut sim), (task, Report::Signal));
@@ -116,7 +116,7 @@ fn cont_does_not_run_a_task_that_is_held() {
     let pid = sim.pid(task).unwrap();
     to(&mut sim, task, Demand::GROUP_STOP);
     sim.signal(pid, Signal::CONT).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     assert_eq!(to(&mut sim, task, Demand::CALL_EXIT), Report::CallExit);
 }
 
@@ -125,7 +125,7 @@ fn attaching_to_a_stopped_task_reports_its_stop_and_then_the_exit_of_kill() {
     let (mut sim, task) = spawn(SELF_STOP);
     let pid = sim.pid(task).unwrap();
     sim.detach(task, kernel_model::machine::Leave::Free(Verdict::Proceed)).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     let again = sim.attach(pid, OnDeath::Leave).unwrap();
     assert_eq!(next(&mut sim), (again, Report::GroupStop { signal: Signal::STOP }));
     sim.signal(pid, Signal::CONT).unwrap();
@@ -143,7 +143,7 @@ fn an_interrupt_stops_a_task_that_is_stopped_waits_or_runs() {
     assert_eq!(next(&mut sim), (task, Report::Interrupt));
     sim.interrupt(task).unwrap();
     sim.resume(task, Verdict::Proceed).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
 
     let (mut sim, task) = spawn("program main\nhere: jmp here");
     sim.resume(task, Verdict::Proceed).unwrap();
@@ -168,7 +168,7 @@ fn an_interrupt_in_a_call_is_not_noticed_and_borrowed_registers_can_be_given_bac
     to(&mut sim, task, CALLS);
     assert_eq!(to(&mut sim, task, CALLS), Report::CallEntry);
     sim.resume(task, Verdict::Proceed).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     sim.interrupt(task).unwrap();
     assert_eq!(next(&mut sim), (task, Report::Interrupt));
     let before = regs(&mut sim, task);
@@ -176,7 +176,7 @@ fn an_interrupt_in_a_call_is_not_noticed_and_borrowed_registers_can_be_given_bac
     // Untouched, the call goes on waiting.
     sim.demand(task, CALLS).unwrap();
     sim.resume(task, Verdict::Proceed).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     // Touched, it has not begun.
     sim.interrupt(task).unwrap();
     next(&mut sim);

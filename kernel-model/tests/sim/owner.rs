@@ -1,9 +1,9 @@
 //! The tracer's death, detaching, and wakes.
 
 use kernel_model::abi::{Pid, Signal, Status};
-use kernel_model::machine::{Demand, Error, Leave, Machine, OnDeath, Report, State, Verdict, Wait};
+use kernel_model::machine::{Demand, Error, Leave, Machine, OnDeath, Program, Report, State, Verdict, Wait};
 
-use super::{CALLS, go, next, regs, spawn, to};
+use super::{CALLS, assert_idle, go, next, regs, spawn, to};
 
 const WRITES: &str = "
 program main
@@ -24,7 +24,7 @@ fn at_the_owners_death_tasks_go_on_or_die_as_it_was_said() {
         sim.on_owner_death(task, on_death).unwrap();
         assert_eq!(to(&mut sim, task, Demand::CALL_ENTRY), Report::CallEntry);
         sim.kill_owner();
-        assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+        assert_idle(&mut sim);
         assert_eq!(sim.facts(pid).map(|facts| facts.state), state);
         assert_eq!(sim.output(1), output.as_bytes());
         if on_death == OnDeath::Leave {
@@ -40,7 +40,7 @@ fn a_signal_that_was_shown_survives_the_owners_death() {
     sim.signal(pid, Signal::TERM).unwrap();
     assert_eq!(to(&mut sim, task, Demand::SIGNAL), Report::Signal);
     sim.kill_owner();
-    sim.next_stop(Wait::Block).unwrap();
+    assert_idle(&mut sim);
     assert_eq!(sim.facts(pid), Err(Error::Gone));
 }
 
@@ -49,7 +49,7 @@ fn what_was_spawned_is_reported_gone_even_after_it_was_detached() {
     let (mut sim, task) = spawn(WRITES);
     let pid = sim.pid(task).unwrap();
     sim.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     sim.signal(pid, Signal::TERM).unwrap();
     assert_eq!(next(&mut sim), (task, Report::Gone { status: Some(Status::killed(Signal::TERM)) }));
     assert_eq!(sim.pid(task), Err(Error::Gone));
@@ -63,7 +63,7 @@ fn detaching_passes_a_verdict_and_can_kill() {
     to(&mut sim, task, CALLS);
     assert_eq!(to(&mut sim, task, CALLS), Report::CallEntry);
     sim.detach(task, Leave::Free(Verdict::Skip)).unwrap();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_idle(&mut sim);
     assert_eq!(sim.output(1), b"");
     let again = sim.attach(pid, OnDeath::Leave).unwrap();
     sim.detach(again, Leave::Dead).unwrap();
@@ -96,9 +96,42 @@ fn a_wake_ends_a_wait_even_if_it_came_before() {
     sim.resume(task, Verdict::Proceed).unwrap();
     let waker = sim.waker().unwrap();
     waker.wake();
-    assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+    assert_eq!(sim.next_stop(Wait::Block), Ok(None));
     std::thread::scope(|scope| {
         scope.spawn(|| waker.wake());
-        assert_eq!(sim.next_stop(Wait::Block).unwrap(), None);
+        assert_eq!(sim.next_stop(Wait::Block), Ok(None));
     });
+}
+
+#[test]
+fn a_new_tracing_counts_calls_from_one_even_if_it_begins_inside_one() {
+    let (mut sim, task) = spawn("program main\n sys getpid\n sys kill, rax, sig.stop\n sys exit, 0");
+    let pid = sim.pid(task).unwrap();
+    assert_eq!(to(&mut sim, task, CALLS), Report::CallEntry);
+    to(&mut sim, task, CALLS);
+    assert_eq!(to(&mut sim, task, CALLS), Report::CallEntry);
+    assert_eq!(super::describe(&mut sim, task, Report::CallEntry), "entry kill 2");
+    sim.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
+    assert_idle(&mut sim);
+    let again = sim.attach(pid, OnDeath::Leave).unwrap();
+    assert!(matches!(next(&mut sim).1, Report::GroupStop { .. }));
+    sim.signal(pid, Signal::CONT).unwrap();
+    assert_eq!(to(&mut sim, again, CALLS), Report::CallExit);
+    assert_eq!(super::describe(&mut sim, again, Report::CallExit), "exit kill 1 = 0");
+}
+
+#[test]
+fn a_pid_can_be_used_again_with_another_start() {
+    let (mut sim, task) = spawn("program main\n sys exit, 0");
+    let pid = sim.pid(task).unwrap();
+    let start = sim.facts(pid).unwrap().start;
+    assert!(!sim.use_pid_again(pid));
+    to(&mut sim, task, Demand::empty());
+    assert!(sim.use_pid_again(pid));
+    let second = sim.spawn(&Program::new("main")).unwrap();
+    assert_eq!(sim.pid(second), Ok(pid));
+    assert_ne!(second, task);
+    assert_ne!(sim.facts(pid).unwrap().start, start);
+    let third = sim.spawn(&Program::new("main")).unwrap();
+    assert_eq!(sim.pid(third), Ok(Pid(pid.0 + 1)));
 }
