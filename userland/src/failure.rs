@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Failure {
     /// The command was found nowhere.
-    #[error("cannot find `{command}`: {remedy}")]
+    #[error("command `{command}` not found: {remedy}")]
     NotFound {
         /// As it was given.
         command: String,

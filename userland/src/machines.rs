@@ -1,6 +1,8 @@
-//! The only place that names a machine: [`with_host`] makes one, and lends it to a tool as `&dyn Host`.
+//! The only place that names a machine: [`with_host`] makes one, and lends it to a tool as `&dyn Host`;
+//! [`calls`] says which calls it has.
 
 use kernel_model::scheme::Host;
+use userland::tables::Calls;
 
 /// Which machine, and what it needs to start.
 pub(crate) enum Backend {
@@ -21,5 +23,13 @@ pub(crate) fn with_host<R>(backend: &Backend, tool: impl FnOnce(&dyn Host) -> R)
         Backend::Sim { program } => {
             Err(format!("this build has no simulator yet, for a program of {} bytes", program.len()))
         }
+    }
+}
+
+/// The calls that this machine has.
+pub(crate) fn calls(backend: &Backend) -> Calls {
+    match backend {
+        Backend::Linux => Calls::linux(),
+        Backend::Sim { .. } => Calls::renumbered([]),
     }
 }

@@ -21,7 +21,7 @@ use userland::signals::{self, Mode, Signals};
 use userland::trace::print::Prefix;
 use userland::trace::{self, Options, Target};
 
-use machines::{Backend, with_host};
+use machines::{Backend, calls, with_host};
 
 fn main() -> ExitCode {
     match Cli::parse().tool {
@@ -39,11 +39,14 @@ fn main() -> ExitCode {
 }
 
 fn trace(args: &TraceArgs) -> Result<Status, Failure> {
+    let (backend, target) = machine_and_target(args)?;
+    let calls = calls(&backend);
     let select = match &args.expr {
-        Some(expression) => Selection::parse(expression).map_err(|bad| Failure::Usage(bad.to_string()))?,
+        Some(expression) => {
+            Selection::parse(expression, &calls).map_err(|bad| Failure::Usage(bad.to_string()))?
+        }
         None => Selection::all(),
     };
-    let (backend, target) = machine_and_target(args)?;
     // Before the first thread: they inherit the mask.
     let waited = signals::block();
     let to_file = args.output.is_some();
@@ -61,7 +64,9 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
     let options = Options {
         follow: args.follow_forks,
         limit: args.string_limit,
+        calls,
         select,
+        to_file,
         // strace's rule: nobody watches a file, and what the tool started needs no announcement.
         quiet: args.quiet || (to_file && !attached),
         kill_on_exit: args.kill_on_exit,
