@@ -61,6 +61,9 @@ fn in_a_role(role: &str) -> ! {
         ending::like(Status(number.parse().unwrap()));
         std::process::exit(99);
     }
+    // Before the mask changes: std's children inherit it. (Those of backend-linux do not.)
+    let mut command = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
+    let open = command.stdin.take(); // wait would close it, and cat would end
     let waited = signals::block();
     let output = Output::stderr();
     output.put(b"read(0");
@@ -72,8 +75,6 @@ fn in_a_role(role: &str) -> ! {
         }
         "spawned" => {
             let signals = Signals::start(waited, Mode::Spawned { real: true }, output);
-            // std gives its children an empty signal mask.
-            let mut command = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
             signals.root_is(command.id());
             say_ready();
             let status = command.wait().unwrap();
@@ -81,6 +82,7 @@ fn in_a_role(role: &str) -> ! {
         }
         _ => unreachable!("no such role"),
     }
+    drop(open);
     std::process::exit(98);
 }
 
