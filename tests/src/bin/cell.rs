@@ -17,7 +17,7 @@ use conformance::{procfs, sys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Only a failure reaches it: the command hangs, or left something that does.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// How often the deadline's signal is repeated, should it come between a look at the clock and a wait.
 const ALARM_US: i64 = 1_000_000;
 
@@ -73,9 +73,9 @@ fn supervise(options: &Options, cmd: &[String]) -> Result<String> {
     }
     // A stray reader keeps the FIFO open for writers at all times.
     let fifo = match &options.kill {
-        Some(kill) if kill.bytes > 0 => Some(
-            File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&kill.fifo)?,
-        ),
+        Some(kill) if kill.bytes > 0 => {
+            Some(File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&kill.fifo)?)
+        }
         _ => None,
     };
     let child = command.spawn()?.id() as i32;
