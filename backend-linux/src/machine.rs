@@ -120,6 +120,8 @@ impl Machine for Linux {
                     // What vanished was found out while looking.
                     None => match self.pending.pop_front() {
                         Some(report) => return Ok(Some(report)),
+                        // Without children, a wait that may block never would.
+                        None if wait == Wait::Block => return Err(Error::Idle),
                         None => return Ok(None),
                     },
                 },
