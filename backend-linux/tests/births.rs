@@ -143,7 +143,7 @@ fn threads_are_tasks() {
             tasks.push(child);
             let facts = tracer.machine.facts(pid).unwrap();
             assert_eq!(facts.process, free.pid());
-            assert!(facts.threads.contains(&pid));
+            assert!(tracer.machine.threads(pid).unwrap().contains(&pid));
         }
         if let Report::Gone { status } = report {
             assert_eq!(status, Some(Status::exited(0)));
