@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 use bitflags::bitflags;
 
-pub use crate::abi::{Pid, Signal, Status};
 use crate::abi::Errno;
+pub use crate::abi::{Pid, Signal, Status};
 pub use crate::scheme::Program;
 
 /// A task this machine traces, or has started. The generation guards against a reused slot.
@@ -80,7 +80,8 @@ pub enum Report {
     Signal,
     /// One instruction was executed.
     Step,
-    /// A breakpoint instruction. The program counter reads as its address.
+    /// A breakpoint instruction. The program counter reads as its address. Only if demanded: otherwise it is the
+    /// `Signal` that it raises, with the program counter where the hardware left it.
     Trap,
     /// A child was made, process or thread. Both are stopped.
     Born {
@@ -187,7 +188,7 @@ pub enum OnDeath {
 pub enum Wait {
     /// Only what is there.
     Poll,
-    /// Until a report, a [`Wake`], or nothing can happen any more.
+    /// Until a report or a [`Wake`].
     Block,
 }
 
@@ -284,6 +285,9 @@ pub enum Error {
     /// The wait was ended by a signal to the caller.
     #[error("interrupted")]
     Interrupted,
+    /// Nothing is there that could ever end the wait.
+    #[error("nothing to wait for")]
+    Idle,
     /// Anything else, by number.
     #[error("{0}")]
     Other(Errno),
@@ -299,6 +303,7 @@ impl From<Error> for Errno {
             Error::Fault => Errno::EFAULT,
             Error::Invalid => Errno::EINVAL,
             Error::Interrupted => Errno::EINTR,
+            Error::Idle => Errno::EDEADLK,
             Error::Other(errno) => errno,
         }
     }
@@ -335,8 +340,8 @@ pub trait Machine {
     /// Lets a stopped task go on to the next demanded stop.
     fn resume(&mut self, task: Task, verdict: Verdict) -> Result<()>;
 
-    /// The next report. `None`: nothing there (`Poll`), or woken, or nothing can happen any more (`Block`).
-    /// Errors: `Interrupted`.
+    /// The next report. `None`: nothing there (`Poll`), or woken (`Block`).
+    /// Errors: `Interrupted`; `Idle` with `Block`, when no report can come any more without another request.
     fn next_stop(&mut self, wait: Wait) -> Result<Option<(Task, Report)>>;
 
     /// Something that ends `next_stop` from another thread. All are the same.
