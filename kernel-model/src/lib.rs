@@ -17,3 +17,4 @@ pub mod local;
 pub mod machine;
 pub mod scheme;
 pub mod shared;
+pub mod sim;
