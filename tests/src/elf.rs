@@ -142,7 +142,8 @@ mod tests {
     #[test]
     fn hand_made_image_exits_42() {
         // mov eax, 60; mov edi, [0x600008]; syscall
-        let code = [&[0xb8, 60, 0, 0, 0, 0x8b, 0x3c, 0x25][..], &0x60_0008u32.to_le_bytes(), &[0x0f, 0x05]].concat();
+        let code =
+            [&[0xb8, 60, 0, 0, 0, 0x8b, 0x3c, 0x25][..], &0x60_0008u32.to_le_bytes(), &[0x0f, 0x05]].concat();
         let text = Segment { address: 0x40_0010, bytes: code, writable: false, executable: true };
         let data = vec![0, 0, 0, 0, 42, 0, 0, 0];
         let data = Segment { address: 0x60_0004, bytes: data, writable: true, executable: false };

@@ -28,8 +28,7 @@ pub fn write_program(path: &Path) -> Result<()> {
         call(WRITE, &[1, DATA + HELLO.len() as u32, CHILD.len() as u32]),
         call(EXIT, &[42]),
     ];
-    let text =
-        Segment { address: TEXT.into(), bytes: code.concat(), writable: false, executable: true };
+    let text = Segment { address: TEXT.into(), bytes: code.concat(), writable: false, executable: true };
     let mut data = [HELLO, CHILD].concat();
     data.extend_from_slice(&[0; 4]);
     let data = Segment { address: DATA.into(), bytes: data, writable: true, executable: false };
@@ -62,12 +61,12 @@ fn wait_for_child() -> Vec<u8> {
     let status = DATA + (HELLO.len() + CHILD.len()) as u32;
     let digit = DATA + (HELLO.len() + CHILD.len() - 2) as u32;
     [
-        vec![0x50],                                            // push eax
-        call(WAITPID, &[0, status, 0])[..20].to_vec(),         // mov eax, ebx, ecx, edx
-        vec![0x5b, 0xcd, 0x80],                                // pop ebx; int 0x80
-        [&[0xa0][..], &(status + 1).to_le_bytes()].concat(),   // mov al, [status + 1]
-        vec![0x04, b'0'],                                      // add al, '0'
-        [&[0xa2][..], &digit.to_le_bytes()].concat(),          // mov [digit], al
+        vec![0x50],                                          // push eax
+        call(WAITPID, &[0, status, 0])[..20].to_vec(),       // mov eax, ebx, ecx, edx
+        vec![0x5b, 0xcd, 0x80],                              // pop ebx; int 0x80
+        [&[0xa0][..], &(status + 1).to_le_bytes()].concat(), // mov al, [status + 1]
+        vec![0x04, b'0'],                                    // add al, '0'
+        [&[0xa2][..], &digit.to_le_bytes()].concat(),        // mov [digit], al
     ]
     .concat()
 }

@@ -31,7 +31,11 @@ impl Subject {
         }
         fs::create_dir_all(dir)?;
         (self.prepare)(dir)?;
-        Ok(self.cmd.iter().map(|word| if *word == "%guest" { own_program("guest") } else { (*word).to_owned() }).collect())
+        Ok(self
+            .cmd
+            .iter()
+            .map(|word| if *word == "%guest" { own_program("guest") } else { (*word).to_owned() })
+            .collect())
     }
 }
 
@@ -91,7 +95,12 @@ pub const GUESTS: &[Subject] = &[
 
 /// Programs of the system.
 pub const TOOLS: &[Subject] = &[
-    tool("git_clone", &[Need::Program("git")], git_source, &["git", "clone", "--no-hardlinks", "source", "clone"]),
+    tool(
+        "git_clone",
+        &[Need::Program("git")],
+        git_source,
+        &["git", "clone", "--no-hardlinks", "source", "clone"],
+    ),
     tool("git_status", &[Need::Program("git")], git_changed, &["git", "-C", "source", "status"]),
     tool(
         "gcc",
@@ -100,7 +109,12 @@ pub const TOOLS: &[Subject] = &[
         &["sh", "-c", "gcc -O1 -Wall -o hello hello.c && ./hello a b"],
     ),
     tool("make", &[Need::Program("make")], makefile, &["make", "-s", "-j4"]),
-    tool("python3", &[Need::Program("python3")], |dir| fs::write(dir.join("run.py"), RUN_PY), &["python3", "run.py"]),
+    tool(
+        "python3",
+        &[Need::Program("python3")],
+        |dir| fs::write(dir.join("run.py"), RUN_PY),
+        &["python3", "run.py"],
+    ),
     tool("shell_pipeline", &[], nothing, &["sh", "-c", "ls -l / | wc -l; (exit 3); echo $?; kill -TERM $$"]),
 ];
 

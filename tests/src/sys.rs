@@ -84,7 +84,11 @@ pub fn poke_after_three(fd: Option<&OwnedFd>) {
 pub fn set_disposition(signal: c_int, disposition: usize) -> Result<()> {
     assert!(disposition == libc::SIG_DFL || disposition == libc::SIG_IGN);
     // SAFETY: neither value names code.
-    if unsafe { libc::signal(signal, disposition) } == libc::SIG_ERR { Err(Error::last_os_error()) } else { Ok(()) }
+    if unsafe { libc::signal(signal, disposition) } == libc::SIG_ERR {
+        Err(Error::last_os_error())
+    } else {
+        Ok(())
+    }
 }
 
 /// `default`, `ignored`, `handler`, or an errno.
@@ -166,7 +170,8 @@ pub fn set_timer(which: c_int, period_us: i64) -> Result<()> {
     let value = libc::itimerval { it_interval: period, it_value: period };
     // The constants' type differs between C libraries.
     // SAFETY: reads a valid itimerval.
-    check(unsafe { libc::syscall(libc::SYS_setitimer, which, &value, null_mut::<libc::itimerval>()) }).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_setitimer, which, &value, null_mut::<libc::itimerval>()) })
+        .map(drop)
 }
 
 /// nanosleep(2).
@@ -230,7 +235,8 @@ extern "C" fn tell_fault(signal: c_int, info: *mut siginfo_t, _context: *mut c_v
     let start = STACK_START.load(Relaxed);
     // SAFETY: the kernel passes a valid siginfo; the signals this is installed for carry an address.
     let address = unsafe { (*info).si_addr() } as usize;
-    let ok = (start..start + STACK_LEN).contains(&here) && address == FAULT_ADDRESS && signal == libc::SIGSEGV;
+    let ok =
+        (start..start + STACK_LEN).contains(&here) && address == FAULT_ADDRESS && signal == libc::SIGSEGV;
     // SAFETY: async-signal-safe.
     unsafe { libc::_exit(if ok { 3 } else { 4 }) };
 }
@@ -311,7 +317,8 @@ extern "C" fn exec_in_child(exec: *mut c_void) -> c_int {
 
 /// vfork and exec of `args`, the first being the path.
 pub fn vfork_exec(args: &[&str]) -> Result<pid_t> {
-    let args: Vec<CString> = args.iter().map(|arg| CString::new(*arg)).collect::<std::result::Result<_, _>>()?;
+    let args: Vec<CString> =
+        args.iter().map(|arg| CString::new(*arg)).collect::<std::result::Result<_, _>>()?;
     let mut exec = Exec { path: args[0].clone(), args: args.iter().map(|arg| arg.as_ptr()).collect() };
     exec.args.push(null());
     let mut stack = vec![0u128; 4096];

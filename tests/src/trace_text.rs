@@ -26,7 +26,9 @@ pub fn check(trace: &str) -> Result<usize, String> {
     for (pid, lines) in &tasks {
         // exec by another thread than the leader: its tid ends without a word of its own, the leader's goes on.
         let became_leader = format!("superseded by execve in pid {pid} ");
-        if trace.contains(&became_leader) && lines.last().is_some_and(|line| line.ends_with("<unfinished ...>")) {
+        if trace.contains(&became_leader)
+            && lines.last().is_some_and(|line| line.ends_with("<unfinished ...>"))
+        {
             continue;
         }
         check_task(lines).map_err(|what| format!("task {pid}: {what}"))?;
@@ -83,7 +85,10 @@ mod tests {
             ("goes on", "7 +++ exited with 0 +++\n7 getpid() = 7\n"),
             ("is open at", "7 read(0, <unfinished ...>\n7 getpid() = 7\n7 +++ exited with 0 +++\n"),
             ("nothing is open", "7 getpid() = 7\n7 <... read resumed>) = 1\n7 +++ exited with 0 +++\n"),
-            ("is resumed", "7 read(0, <unfinished ...>\n7 <... write resumed>) = 1\n7 +++ exited with 0 +++\n"),
+            (
+                "is resumed",
+                "7 read(0, <unfinished ...>\n7 <... write resumed>) = 1\n7 +++ exited with 0 +++\n",
+            ),
             ("is cut", "7 +++ exited with 0 +++"),
             ("no pid", "exited\n"),
         ] {

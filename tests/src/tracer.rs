@@ -60,5 +60,9 @@ pub fn own_program(name: &str) -> String {
 fn built_dir() -> PathBuf {
     let test = std::env::current_exe().expect("/proc is mounted");
     let dir = test.parent().expect("a file is in a directory");
-    if dir.ends_with("deps") { dir.parent().expect("deps is in a directory").to_owned() } else { dir.to_owned() }
+    if dir.ends_with("deps") {
+        dir.parent().expect("deps is in a directory").to_owned()
+    } else {
+        dir.to_owned()
+    }
 }

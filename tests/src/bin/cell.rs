@@ -73,9 +73,9 @@ fn supervise(options: &Options, cmd: &[String]) -> Result<String> {
     }
     // A stray reader keeps the FIFO open for writers at all times.
     let fifo = match &options.kill {
-        Some(kill) if kill.bytes > 0 => Some(
-            File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&kill.fifo)?,
-        ),
+        Some(kill) if kill.bytes > 0 => {
+            Some(File::options().read(true).write(true).custom_flags(libc::O_NONBLOCK).open(&kill.fifo)?)
+        }
         _ => None,
     };
     let child = command.spawn()?.id() as i32;

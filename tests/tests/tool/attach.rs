@@ -61,7 +61,9 @@ impl Guest {
     fn ensure_free(&self) -> Outcome {
         for tid in procfs::threads(self.pid()) {
             let (tracer, state) = (procfs::tracer(tid), procfs::stat(tid).map(|stat| stat.state));
-            ensure(tracer == Some(0) && state != Some('t'), || format!("{tid}: tracer {tracer:?}, state {state:?}"))?;
+            ensure(tracer == Some(0) && state != Some('t'), || {
+                format!("{tid}: tracer {tracer:?}, state {state:?}")
+            })?;
         }
         Ok(())
     }
@@ -72,7 +74,13 @@ impl Guest {
 /// Nothing tells when TracerPid changes, so this looks again and again, yielding; it ends when the tracer does.
 fn attach(guest: &Guest, trace: &Path) -> std::io::Result<Child> {
     let mut words = tracer::words();
-    words.extend(["-f".into(), "-o".into(), trace.display().to_string(), "-p".into(), guest.pid().to_string()]);
+    words.extend([
+        "-f".into(),
+        "-o".into(),
+        trace.display().to_string(),
+        "-p".into(),
+        guest.pid().to_string(),
+    ]);
     let mut tracer = Command::new(&words[0]).args(&words[1..]).stderr(Stdio::piped()).spawn()?;
     let traced = |tid: &i32| procfs::tracer(*tid).is_some_and(|tracer| tracer > 0);
     while !procfs::threads(guest.pid()).iter().all(traced) {

@@ -58,10 +58,14 @@ fn refused(ended: &Ended, status: i32, words: &[&str]) -> Outcome {
 fn one_line(ended: &Ended, words: &[&str]) -> Outcome {
     let all = |line: &str| words.iter().all(|word| line.to_lowercase().contains(&word.to_lowercase()));
     let lines: Vec<&str> = ended.stderr.lines().collect();
-    ensure(matches!(lines[..], [line] if all(line)), || format!("not one line with {words:?}: {}", ended.text()))?;
+    ensure(matches!(lines[..], [line] if all(line)), || {
+        format!("not one line with {words:?}: {}", ended.text())
+    })?;
     ensure(ended.stderr.starts_with("tracefd: "), || format!("who says so? {}", ended.stderr))?;
     ensure(ended.stdout.is_empty(), || format!("on stdout: {}", ended.stdout))?;
-    ensure(ended.said("left").is_empty() && ended.said("adopted").is_empty(), || format!("{:?}", ended.report))
+    ensure(ended.said("left").is_empty() && ended.said("adopted").is_empty(), || {
+        format!("{:?}", ended.report)
+    })
 }
 
 fn unknown_pid() -> Outcome {
@@ -123,7 +127,9 @@ fn already_traced() -> Outcome {
     let ended = run(&["-p", &word])?;
     let tid = procfs::tracer(victim.pid()).ok_or("the victim has gone")?.to_string();
     refused(&ended, OWN, &[&word, "traced by"])?;
-    ensure(ended.stderr.contains(&tracer) || ended.stderr.contains(&tid), || format!("by whom? {}", ended.stderr))
+    ensure(ended.stderr.contains(&tracer) || ended.stderr.contains(&tid), || {
+        format!("by whom? {}", ended.stderr)
+    })
 }
 
 /// tracefd as another user, in a place where that user may run it.
@@ -171,7 +177,9 @@ fn bad_usage() -> Outcome {
     for options in [&[][..], &["--no-such-option"], &["-p", "word"], &["-p", "-5"], &["-p", "0"]] {
         let ended = run(options)?;
         ensure(ended.status == "exited 2", || format!("{options:?}: {}", ended.text()))?;
-        ensure(!ended.stderr.is_empty() && ended.stdout.is_empty(), || format!("{options:?}: {}", ended.text()))?;
+        ensure(!ended.stderr.is_empty() && ended.stdout.is_empty(), || {
+            format!("{options:?}: {}", ended.text())
+        })?;
     }
     Ok(())
 }

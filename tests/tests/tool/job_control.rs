@@ -32,7 +32,11 @@ fn dialogue(cmd: &[String], dir: &Path) -> std::io::Result<String> {
         nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU)?;
     }
     let mut bash = Command::new(&cmd[0]);
-    bash.args(&cmd[1..]).current_dir(dir).env_clear().envs([("PS1", PROMPT), ("TERM", "dumb"), ("LC_ALL", "C")]);
+    bash.args(&cmd[1..]).current_dir(dir).env_clear().envs([
+        ("PS1", PROMPT),
+        ("TERM", "dumb"),
+        ("LC_ALL", "C"),
+    ]);
     bash.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     bash.env("GUEST", tracer::own_program("guest"));
     let mut tty = Pty::spawn(bash)?;

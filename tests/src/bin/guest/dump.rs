@@ -10,7 +10,17 @@ use crate::{me, say, told};
 
 /// Lines of /proc/self/status that are equal in two runs of one command.
 const STATUS: [&str; 12] = [
-    "Umask", "State", "Uid", "Gid", "Groups", "SigBlk", "SigIgn", "SigCgt", "CapEff", "NoNewPrivs", "Seccomp",
+    "Umask",
+    "State",
+    "Uid",
+    "Gid",
+    "Groups",
+    "SigBlk",
+    "SigIgn",
+    "SigCgt",
+    "CapEff",
+    "NoNewPrivs",
+    "Seccomp",
     "Cpus_allowed",
 ];
 
@@ -40,9 +50,13 @@ pub(crate) fn all() -> Result<i32> {
     }
     say!("blocked {:#x}", sys::blocked_mask()?);
     let text = std::fs::read_to_string("/proc/self/status")?;
-    text.lines().filter(|line| STATUS.iter().any(|key| line.starts_with(key))).for_each(|line| say!("{line}"));
+    text.lines()
+        .filter(|line| STATUS.iter().any(|key| line.starts_with(key)))
+        .for_each(|line| say!("{line}"));
 
-    for limit in [Resource::RLIMIT_NOFILE, Resource::RLIMIT_CORE, Resource::RLIMIT_STACK, Resource::RLIMIT_NPROC] {
+    for limit in
+        [Resource::RLIMIT_NOFILE, Resource::RLIMIT_CORE, Resource::RLIMIT_STACK, Resource::RLIMIT_NPROC]
+    {
         say!("{limit:?} {:?}", getrlimit(limit)?);
     }
     say!("group leader {}", getpgrp().as_raw() == me());

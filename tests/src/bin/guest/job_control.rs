@@ -40,7 +40,11 @@ pub(crate) fn groups() -> Result<i32> {
     let child = sys::fork(|| {
         let first = setsid().is_ok();
         let (second, moved) = (setsid(), setpgid(pid(0), getpgrp()));
-        say!("setsid {first}, again {}, setpgid {}", told(second.map_err(Error::from)), told(moved.map_err(Error::from)));
+        say!(
+            "setsid {first}, again {}, setpgid {}",
+            told(second.map_err(Error::from)),
+            told(moved.map_err(Error::from))
+        );
         i32::from(getsid(None) != Ok(getpgrp()))
     })?;
     say!("session: {}", waited(child, 0));

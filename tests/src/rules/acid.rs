@@ -1,0 +1,4 @@
+//! placeholder
+use super::Rule;
+/// placeholder
+pub static ACID: Option<Rule> = None;
