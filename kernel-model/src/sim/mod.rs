@@ -207,6 +207,15 @@ impl Sim {
         Ok(pid)
     }
 
+    /// Makes the next process get this pid, if nobody has it now. Pids go on from there.
+    pub fn use_pid_again(&mut self, pid: Pid) -> bool {
+        let free = !self.processes.contains_key(&pid.0);
+        if free {
+            self.next_pid = pid.0;
+        }
+        free
+    }
+
     /// What the programs wrote to descriptor 1 or 2.
     pub fn output(&self, fd: u32) -> &[u8] {
         if fd == 2 { &self.output[1] } else { &self.output[0] }
