@@ -202,7 +202,9 @@ impl Machine for Sim {
             if left == 0 || (wait == Wait::Block && self.bell.take()) {
                 return Ok(None);
             }
-            let Some((pid, quantum)) = self.pick() else { return Ok(None) };
+            let Some((pid, quantum)) = self.pick() else {
+                return if wait == Wait::Block { Err(Error::Idle) } else { Ok(None) };
+            };
             let taken = self.run(pid, quantum);
             if wait == Wait::Poll {
                 left = left.saturating_sub(taken);

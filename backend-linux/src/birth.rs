@@ -1,0 +1,107 @@
+//! Children: their parent's event and their own first stop come in either order; reported when both are there.
+//!
+//! The child runs before the parent's event is raised (kernel_clone: wake_up_new_task, then ptrace_event_pid) and stops
+//! or dies without anybody's help, so the event waits for it. A child that is seen first is kept as [`Early`].
+
+use kernel_model::machine::{Demand, Pid, Report, Status, Task};
+use nix::errno::Errno;
+
+use crate::Linux;
+use crate::facts;
+use crate::stop::{Raw, Stop};
+use crate::sys::{self, Target};
+use crate::tracee::{Held, Life, Phase, Tracee};
+
+/// A child seen before its parent's event.
+pub(crate) struct Early {
+    raw: Raw,
+    /// Of the process that made it, or that it is in.
+    family: [Option<i32>; 2],
+}
+
+impl Early {
+    pub(crate) fn meet(pid: i32, raw: Raw) -> Early {
+        let parent = facts::stat(pid).ok().map(|stat| stat.parent as i32);
+        Early { raw, family: [parent, facts::tgid(pid).ok()] }
+    }
+
+    /// Whether there is nothing left to detach from.
+    pub(crate) fn has_ended(&self) -> bool {
+        matches!(self.raw, Raw::End(_))
+    }
+}
+
+impl Linux {
+    /// PTRACE_EVENT_FORK and its siblings: the parent is stopped.
+    pub(crate) fn birth(&mut self, parent: Task, event: i32) -> Option<(Task, Report)> {
+        let tracee = self.table.get(parent).ok()?;
+        let (options, on_death, wanted) =
+            (tracee.options, tracee.on_death, tracee.demand.contains(Demand::BORN));
+        // The parent was killed: its end follows, and the child becomes an orphan.
+        let pid = sys::event_message(tracee.pid).ok()? as i32;
+        let (raw, consumed) = match self.early.remove(&pid) {
+            Some(early) => (Some(early.raw), true),
+            None => (first_stop(pid), false),
+        };
+        if !wanted {
+            if matches!(raw, Some(Raw::End(_))) && !consumed {
+                let _ = sys::wait(Target::One(pid), false, true);
+            } else {
+                let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
+            }
+            self.let_go(parent);
+            return None;
+        }
+        let tgid = match event {
+            libc::PTRACE_EVENT_CLONE => facts::tgid(pid).unwrap_or(pid),
+            _ => pid,
+        };
+        let stop = match raw {
+            Some(Raw::Group(signal)) => Stop::Group(signal),
+            _ => Stop::Trap,
+        };
+        let life = Life::Stopped(Held { consumed, ..Held::new(stop) });
+        let child = Tracee { options, on_death, phase: Phase::Outside, ..Tracee::new(pid, tgid, life) };
+        let child = self.table.insert(child);
+        match raw {
+            Some(Raw::End(status)) => self.stillborn(child, pid, Some(status), consumed),
+            None => self.stillborn(child, pid, None, true),
+            Some(_) => self.watch.peeked.push(child),
+        }
+        Some(self.hold(parent, Report::Born { child, pid: Pid(pid as u32) }))
+    }
+
+    /// Killed before it ran: born, then gone.
+    fn stillborn(&mut self, child: Task, pid: i32, status: Option<Status>, consumed: bool) {
+        if !consumed {
+            let _ = sys::wait(Target::One(pid), false, true);
+        }
+        self.gone(child, status);
+    }
+
+    /// Early children whose parent will never tell of them, because it was killed before it could, go their own way.
+    pub(crate) fn free_orphans(&mut self) {
+        if self.early.is_empty() {
+            return;
+        }
+        let families: Vec<i32> = self.table.iter_mut().map(|tracee| tracee.tgid).collect();
+        self.early.retain(|&pid, early| {
+            let awaited = early.family.iter().flatten().any(|tgid| families.contains(tgid));
+            if !awaited && !early.has_ended() {
+                let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
+            }
+            awaited
+        });
+    }
+}
+
+/// Waits for a newborn's first stop, or its end; `None` if it is gone without a trace.
+fn first_stop(pid: i32) -> Option<Raw> {
+    loop {
+        match sys::wait(Target::One(pid), true, false) {
+            Ok(change) => return change.map(Raw::decode),
+            Err(Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! Ways out: detaching a stopped, a running, or an unstoppable task; and the end of the machine itself.
+
+use kernel_model::machine::{Leave, OnDeath, Result, Task, Verdict};
+use nix::errno::Errno;
+
+use crate::Linux;
+use crate::facts;
+use crate::stop::{Raw, Stop};
+use crate::sys::{self, Target};
+use crate::tracee::{Held, Life, Request, Tracee};
+
+impl Linux {
+    /// Stops tracing a task.
+    pub(crate) fn leave(&mut self, task: Task, leave: Leave) -> Result<()> {
+        let tracee = self.table.get_mut(task)?;
+        let verdict = match leave {
+            Leave::Free(verdict) => verdict,
+            Leave::Dead => {
+                let _ = sys::kill(tracee.pid, libc::SIGKILL);
+                tracee.life = Life::Leaving;
+                return Ok(());
+            }
+        };
+        match tracee.life {
+            Life::Stopped(_) => {
+                let done = tracee.let_free(verdict).is_ok();
+                self.left(task, done);
+            }
+            Life::Running(_) => {
+                let stops = !tracee.vforking && !facts::is_unstoppable(tracee.pid);
+                let _ = sys::interrupt(tracee.pid);
+                let pid = tracee.pid;
+                let was = std::mem::replace(&mut tracee.life, Life::Leaving);
+                if let (true, Some(raw)) = (stops, next_stop_of(pid)) {
+                    let tracee = self.table.get_mut(task)?;
+                    if let Raw::End(status) = raw {
+                        let _ = sys::wait(Target::One(pid), false, true);
+                        self.gone(task, Some(status));
+                        return Ok(());
+                    }
+                    tracee.life = was;
+                    self.free_at(task, raw);
+                }
+            }
+            Life::Leaving | Life::Left => {}
+        }
+        Ok(())
+    }
+
+    /// A leaving task has stopped at last.
+    pub(crate) fn leave_now(&mut self, task: Task, raw: Raw) {
+        if let Ok(tracee) = self.table.get_mut(task) {
+            tracee.life = Life::Running(Request::Cont);
+        }
+        self.free_at(task, raw);
+    }
+
+    /// Detaches from a stop that nobody was told of: what it is stopped before happens.
+    fn free_at(&mut self, task: Task, raw: Raw) {
+        let Ok(tracee) = self.table.get_mut(task) else { return };
+        let (done, child) = tracee.free_at(raw);
+        if let Raw::Event(libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE) = raw
+        {
+            // Its child was made while we were still there; nobody has heard of it.
+            if let Some(child) = child {
+                self.free_child(child);
+            }
+        }
+        self.left(task, done);
+    }
+
+    fn free_child(&mut self, pid: i32) {
+        if self.early.remove(&pid).is_none() && matches!(next_stop_of(pid), None | Some(Raw::End(_))) {
+            let _ = sys::wait(Target::One(pid), false, true);
+            return;
+        }
+        let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
+    }
+
+    /// Books a detached task. One that could not be detached was killed, and is reaped when wait says so.
+    fn left(&mut self, task: Task, done: bool) {
+        let Ok(tracee) = self.table.get_mut(task) else { return };
+        match (done, tracee.spawned) {
+            (true, true) => {
+                tracee.life = Life::Left;
+                tracee.mem = None;
+                self.watch.left += 1;
+            }
+            (true, false) => {
+                self.table.remove(task);
+            }
+            (false, _) => tracee.life = Life::Leaving,
+        }
+    }
+}
+
+impl Tracee {
+    /// Detaches at `raw`; whether that worked, and the child that `raw` tells of.
+    fn free_at(&mut self, raw: Raw) -> (bool, Option<i32>) {
+        let was_listening = matches!(self.life, Life::Running(Request::Listen));
+        let child = sys::event_message(self.pid).ok().map(|pid| pid as i32);
+        let Some(stop) = self.classify(raw) else { return (false, child) };
+        self.life = Life::Stopped(Held { was_listening, ..Held::new(stop) });
+        // A step's trap is ours, and nobody waits for it any more.
+        let verdict = if matches!(stop, Stop::Step { .. }) { Verdict::Skip } else { Verdict::Proceed };
+        (self.let_free(verdict).is_ok(), child)
+    }
+}
+
+/// Waits for one task's next stop or end.
+fn next_stop_of(pid: i32) -> Option<Raw> {
+    loop {
+        match sys::wait(Target::One(pid), true, false) {
+            Ok(change) => return change.map(Raw::decode),
+            Err(Errno::EINTR) => {}
+            Err(_) => return None,
+        }
+    }
+}
+
+impl Drop for Linux {
+    /// What the contract says of the owner's death, without waiting for tasks that cannot stop: those are the kernel's
+    /// to detach when this thread ends.
+    fn drop(&mut self) {
+        for task in self.table.tasks() {
+            let Ok(tracee) = self.table.get(task) else { continue };
+            let leave = match tracee.on_death {
+                OnDeath::Kill => Leave::Dead,
+                OnDeath::Leave => Leave::Free(Verdict::Proceed),
+            };
+            let _ = self.leave(task, leave);
+        }
+        for (&pid, early) in &self.early {
+            if !early.has_ended() {
+                let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
+            }
+        }
+        self.reap_killed();
+        self.bell.remove();
+    }
+}
+
+impl Linux {
+    /// Waits for those that were killed, so that their parents hear of it. A first thread is the last of its process.
+    fn reap_killed(&mut self) {
+        let mut killed: Vec<(bool, i32)> = self
+            .table
+            .iter_mut()
+            .filter(|tracee| matches!(tracee.life, Life::Leaving) && tracee.on_death == OnDeath::Kill)
+            .map(|tracee| (tracee.pid == tracee.tgid, tracee.pid))
+            .collect();
+        killed.sort_unstable();
+        for (_, pid) in killed {
+            while let Some(raw) = next_stop_of(pid) {
+                let _ = sys::wait(Target::One(pid), false, true);
+                if matches!(raw, Raw::End(_)) {
+                    break;
+                }
+                let _ = sys::restart(libc::PTRACE_CONT, pid, 0);
+            }
+        }
+    }
+}

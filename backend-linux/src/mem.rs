@@ -1,0 +1,116 @@
+//! Memory through /proc/pid/mem: one kept descriptor per traced task, one per access for others.
+//!
+//! A descriptor belongs to the address space it was opened for (mem_open in fs/proc/base.c), so exec closes it; an
+//! address space without users reads as end of file. Tasks that are not traced exec unseen: theirs is not kept.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+
+use kernel_model::machine::{Error, Result};
+
+use crate::facts;
+use crate::tracee::Tracee;
+
+/// What is done at an address: the bytes moved, 0 at the end of the address space.
+pub(crate) trait Transfer {
+    /// How much there is to do.
+    fn len(&self) -> usize;
+    /// Does some of it, `done` bytes on.
+    fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize>;
+}
+
+impl Transfer for &mut [u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+    fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize> {
+        file.read_at(&mut self[done..], at)
+    }
+}
+
+impl Transfer for &[u8] {
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+    fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize> {
+        file.write_at(&self[done..], at)
+    }
+}
+
+enum Outcome {
+    Done,
+    /// Nobody lives in this address space any more.
+    Empty,
+}
+
+fn run(file: &File, address: u64, transfer: &mut impl Transfer) -> Result<Outcome> {
+    let mut done = 0;
+    while done < transfer.len() {
+        match transfer.some(file, done, address + done as u64) {
+            Ok(0) => return Ok(Outcome::Empty),
+            Ok(count) => done += count,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            // EIO: not mapped. What else there is (ENOMEM, EFAULT) is about this address, too.
+            Err(_) => return Err(Error::Fault),
+        }
+    }
+    Ok(Outcome::Done)
+}
+
+/// Opens the memory of the task that has this start time.
+fn open(pid: i32, start: u64) -> Result<File> {
+    let file = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
+    let file = file.map_err(|error| match (error.kind(), error.raw_os_error()) {
+        (ErrorKind::NotFound, _) | (_, Some(libc::ESRCH)) => Error::Gone,
+        (ErrorKind::PermissionDenied, _) => Error::Denied,
+        (_, errno) => Error::Other(kernel_model::abi::Errno(errno.unwrap_or(libc::EIO))),
+    })?;
+    // After opening: so the descriptor is of that task, whatever its pid is reused for later.
+    if facts::stat(pid)?.start == start { Ok(file) } else { Err(Error::Gone) }
+}
+
+/// The range as file offsets; those are signed.
+fn check_range(address: u64, len: usize) -> Result<()> {
+    let end = address.checked_add(len as u64).ok_or(Error::Fault)?;
+    if i64::try_from(end).is_err() { Err(Error::Fault) } else { Ok(()) }
+}
+
+/// Memory of a task that is not traced here.
+pub(crate) fn foreign(pid: i32, start: u64, address: u64, mut transfer: impl Transfer) -> Result<()> {
+    let file = open(pid, start)?;
+    check_range(address, transfer.len())?;
+    match run(&file, address, &mut transfer)? {
+        Outcome::Done => Ok(()),
+        Outcome::Empty => Err(Error::Gone),
+    }
+}
+
+impl Tracee {
+    /// Memory of this task.
+    pub(crate) fn memory(&mut self, start: u64, address: u64, mut transfer: impl Transfer) -> Result<()> {
+        if self.mem.as_ref().is_none_or(|(_, of)| *of != start) {
+            self.mem = Some((open(self.pid, start)?, start));
+        }
+        check_range(address, transfer.len())?;
+        for attempt in 0..2 {
+            let Some((file, _)) = &self.mem else { break };
+            match run(file, address, &mut transfer)? {
+                Outcome::Done => return Ok(()),
+                // An exec that we have not heard of yet: look at the new address space, once.
+                Outcome::Empty if attempt == 0 => self.mem = Some((open(self.pid, start)?, start)),
+                Outcome::Empty => break,
+            }
+        }
+        Err(Error::Gone)
+    }
+
+    /// As much as can be read at `address`, for a look at the code there.
+    pub(crate) fn peek(&mut self, address: u64, buf: &mut [u8]) -> usize {
+        let start = match &self.mem {
+            Some((_, start)) => *start,
+            None => facts::stat(self.pid).map_or(0, |stat| stat.start),
+        };
+        (1..=buf.len()).rev().find(|&len| self.memory(start, address, &mut buf[..len]).is_ok()).unwrap_or(0)
+    }
+}

@@ -1,0 +1,224 @@
+//! The only place where the kernel's registers and the contract's meet.
+//!
+//! Three translations: at a call's entry the result register shows the number; at a breakpoint the pc shows the
+//! instruction's address; and a write that moves a task out of an interrupted call calls off that call's restart.
+
+use kernel_model::abi::{EnvRegisters, FloatRegisters, IntRegisters};
+use kernel_model::machine::{Error, RegSet, Result};
+use zerocopy::{FromBytes, IntoBytes};
+
+use crate::facts::request_error;
+use crate::stop::Stop;
+use crate::sys::{self, FP_BYTES, Regs};
+use crate::tracee::{Held, Life, Tracee};
+
+/// End of user addresses with four-level page tables; the kernel refuses bases above it (TASK_SIZE_MAX).
+const USER_END: u64 = 0x7fff_ffff_f000;
+const FLOAT_BYTES: usize = size_of::<FloatRegisters>();
+
+/// Bytes of a register file.
+pub(crate) const fn size(set: RegSet) -> usize {
+    match set {
+        RegSet::Int => size_of::<IntRegisters>(),
+        RegSet::Float => FLOAT_BYTES,
+        RegSet::Env => size_of::<EnvRegisters>(),
+    }
+}
+
+impl Held {
+    /// The general registers, fetched once per stop.
+    pub(crate) fn fetch(&mut self, pid: i32) -> sys::Result<&mut Regs> {
+        let regs = match self.regs.take() {
+            Some(regs) => regs,
+            None => sys::get_regs(pid)?,
+        };
+        Ok(self.regs.insert(regs))
+    }
+}
+
+impl Tracee {
+    /// Runs `act` on the stop this task is in.
+    fn in_stop<T>(&mut self, act: impl FnOnce(&mut Tracee, &mut Held) -> Result<T>) -> Result<T> {
+        match std::mem::replace(&mut self.life, Life::Leaving) {
+            Life::Stopped(mut held) => {
+                let result = act(self, &mut held);
+                self.life = Life::Stopped(held);
+                result
+            }
+            other => {
+                self.life = other;
+                Err(Error::Running)
+            }
+        }
+    }
+
+    /// One register file, cut to `buf`.
+    pub(crate) fn read_regs(&mut self, set: RegSet, buf: &mut [u8]) -> Result<()> {
+        self.in_stop(|tracee, held| {
+            let copy = |bytes: &[u8], buf: &mut [u8]| {
+                let len = buf.len().min(bytes.len());
+                buf[..len].copy_from_slice(&bytes[..len]);
+            };
+            match set {
+                RegSet::Int => copy(tracee.shown(held)?.as_bytes(), buf),
+                RegSet::Float => {
+                    copy(&sys::get_fp_regs(tracee.pid).map_err(request_error)?[..FLOAT_BYTES], buf)
+                }
+                RegSet::Env => {
+                    let regs = held.fetch(tracee.pid).map_err(request_error)?;
+                    copy(EnvRegisters { fsbase: regs.fs_base, gsbase: regs.gs_base }.as_bytes(), buf);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// One register file, whole.
+    pub(crate) fn write_regs(&mut self, set: RegSet, bytes: &[u8]) -> Result<()> {
+        self.in_stop(|tracee, held| match set {
+            RegSet::Int => {
+                let new = IntRegisters::read_from_bytes(bytes).map_err(|_| Error::Invalid)?;
+                tracee.write_int(held, &new)
+            }
+            RegSet::Float => {
+                let new = FloatRegisters::read_from_bytes(bytes).map_err(|_| Error::Invalid)?;
+                tracee.write_float(new)
+            }
+            RegSet::Env => {
+                let new = EnvRegisters::read_from_bytes(bytes).map_err(|_| Error::Invalid)?;
+                if new.fsbase >= USER_END || new.gsbase >= USER_END {
+                    return Err(Error::Invalid);
+                }
+                let mut regs = *held.fetch(tracee.pid).map_err(request_error)?;
+                (regs.fs_base, regs.gs_base) = (new.fsbase, new.gsbase);
+                tracee.store(held, regs)
+            }
+        })
+    }
+
+    /// How many bytes the shown pc lies before the hardware's: int3 is a trap, so the hardware is past it.
+    pub(crate) fn trap_bytes(&mut self, held: &mut Held) -> u64 {
+        if held.stop != Stop::Breakpoint {
+            return 0;
+        }
+        if let Some(bytes) = held.trap_bytes {
+            return bytes;
+        }
+        // `int 3` in its two-byte form raises the same trap.
+        let mut code = [0; 2];
+        let rip = held.fetch(self.pid).map_or(0, |regs| regs.rip);
+        let long = self.peek(rip.wrapping_sub(2), &mut code) == 2 && code == [0xcd, 0x03];
+        *held.trap_bytes.insert(if long { 2 } else { 1 })
+    }
+
+    fn shown(&mut self, held: &mut Held) -> Result<IntRegisters> {
+        let back = self.trap_bytes(held);
+        let at_entry = held.stop == Stop::Entry;
+        let regs = held.fetch(self.pid).map_err(request_error)?;
+        Ok(IntRegisters {
+            r15: regs.r15,
+            r14: regs.r14,
+            r13: regs.r13,
+            r12: regs.r12,
+            rbp: regs.rbp,
+            rbx: regs.rbx,
+            r11: regs.r11,
+            r10: regs.r10,
+            r9: regs.r9,
+            r8: regs.r8,
+            rax: if at_entry { regs.orig_rax } else { regs.rax },
+            rcx: regs.rcx,
+            rdx: regs.rdx,
+            rsi: regs.rsi,
+            rdi: regs.rdi,
+            rip: regs.rip.wrapping_sub(back),
+            cs: regs.cs,
+            rflags: regs.eflags,
+            rsp: regs.rsp,
+            ss: regs.ss,
+            fs: regs.fs,
+        })
+    }
+
+    fn write_int(&mut self, held: &mut Held, new: &IntRegisters) -> Result<()> {
+        let shown = self.shown(held)?;
+        let old = *held.fetch(self.pid).map_err(request_error)?;
+        let at_entry = held.stop == Stop::Entry;
+        let mut regs = Regs {
+            r15: new.r15,
+            r14: new.r14,
+            r13: new.r13,
+            r12: new.r12,
+            rbp: new.rbp,
+            rbx: new.rbx,
+            r11: new.r11,
+            r10: new.r10,
+            r9: new.r9,
+            r8: new.r8,
+            rax: if at_entry { old.rax } else { new.rax },
+            rcx: new.rcx,
+            rdx: new.rdx,
+            rsi: new.rsi,
+            rdi: new.rdi,
+            orig_rax: if at_entry { new.rax } else { old.orig_rax },
+            rip: if new.rip == shown.rip { old.rip } else { new.rip },
+            cs: new.cs,
+            eflags: new.rflags,
+            rsp: new.rsp,
+            ss: new.ss,
+            fs: new.fs,
+            ..old
+        };
+        let moved_pc = new.rip != shown.rip;
+        if !at_entry && !held.stop.is_inside_call() {
+            self.park_restart(&old, &mut regs);
+        }
+        self.store(held, regs)?;
+        if at_entry {
+            self.call.number = new.rax;
+            self.call.returns = !self.call.abi.has_no_exit(new.rax);
+        }
+        if moved_pc && held.stop == Stop::Breakpoint {
+            held.trap_bytes = Some(0);
+        }
+        Ok(())
+    }
+
+    /// A task that is moved must not have its pc set back by a restart of the call it was in; one that is moved back
+    /// must have its restart again.
+    fn park_restart(&mut self, old: &Regs, regs: &mut Regs) {
+        let moved = (regs.rip, regs.rax) != (old.rip, old.rax);
+        match self.parked {
+            Some((rip, rax, orig_rax)) if (regs.rip, regs.rax) == (rip, rax) => {
+                regs.orig_rax = orig_rax;
+                self.parked = None;
+            }
+            _ if moved && old.orig_rax as i64 >= 0 => {
+                self.parked = Some((old.rip, old.rax, old.orig_rax));
+                regs.orig_rax = u64::MAX;
+            }
+            _ => {}
+        }
+    }
+
+    fn write_float(&mut self, new: FloatRegisters) -> Result<()> {
+        let mut area: [u8; FP_BYTES] = sys::get_fp_regs(self.pid).map_err(request_error)?;
+        let old = FloatRegisters::read_from_bytes(&area[..FLOAT_BYTES]).map_err(|_| Error::Invalid)?;
+        let new = FloatRegisters {
+            reserved: old.reserved,
+            mxcsr: new.mxcsr & old.mxcsr_mask,
+            mxcsr_mask: old.mxcsr_mask,
+            ..new
+        };
+        area[..FLOAT_BYTES].copy_from_slice(new.as_bytes());
+        sys::set_fp_regs(self.pid, &area).map_err(request_error)
+    }
+
+    fn store(&mut self, held: &mut Held, regs: Regs) -> Result<()> {
+        // The kernel corrects some values (reserved flags, selectors): read back what it has, if anybody looks.
+        held.regs = None;
+        sys::set_regs(self.pid, &regs).map_err(request_error)?;
+        held.written = true;
+        Ok(())
+    }
+}

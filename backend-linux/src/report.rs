@@ -1,0 +1,136 @@
+//! From a change to a report, or to a task that goes on unnoticed: each stop is weighed against the demand, here only.
+
+use kernel_model::machine::{Demand, Report, Signal, Status, Task, Verdict};
+
+use crate::Linux;
+use crate::birth::Early;
+use crate::stop::{Raw, Stop};
+use crate::sys::{self, Change, Target};
+use crate::tracee::{Held, Life, Request, Tracee};
+
+impl Linux {
+    /// What a change means to the kernel above, if anything.
+    pub(crate) fn arrive(&mut self, change: Change) -> Option<(Task, Report)> {
+        let raw = Raw::decode(change);
+        let Some(task) = self.table.by_pid(change.pid) else {
+            self.stranger(change.pid, raw);
+            return None;
+        };
+        if let Raw::End(status) = raw {
+            // Reap it: only then does the real parent hear of it.
+            let _ = sys::wait(Target::One(change.pid), false, true);
+            self.gone(task, Some(status));
+            return self.pending.pop_front();
+        }
+        if raw == Raw::Event(libc::PTRACE_EVENT_EXEC) {
+            return self.exec(change.pid);
+        }
+        let tracee = self.table.get_mut(task).ok()?;
+        if matches!(tracee.life, Life::Leaving) {
+            self.leave_now(task, raw);
+            return None;
+        }
+        let was_listening = matches!(tracee.life, Life::Running(Request::Listen));
+        let stop = tracee.classify(raw)?;
+        tracee.life = Life::Stopped(Held { was_listening, ..Held::new(stop) });
+        if let Stop::Event(
+            event @ (libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE),
+        ) = stop
+        {
+            return self.birth(task, event);
+        }
+        match tracee.report(stop) {
+            Some(report) => Some(self.hold(task, report)),
+            None => {
+                self.let_go(task);
+                None
+            }
+        }
+    }
+
+    /// Gives out a report; the task stays stopped.
+    pub(crate) fn hold(&mut self, task: Task, report: Report) -> (Task, Report) {
+        if let Ok(tracee) = self.table.get_mut(task) {
+            tracee.asked = false;
+            tracee.demand.remove(Demand::STEP);
+        }
+        self.watch.peeked.push(task);
+        (task, report)
+    }
+
+    /// Lets a task go on from a stop that nobody demanded.
+    pub(crate) fn let_go(&mut self, task: Task) {
+        self.resume_task(task, Verdict::Proceed);
+    }
+
+    pub(crate) fn resume_task(&mut self, task: Task, verdict: Verdict) {
+        if let Ok(tracee) = self.table.get_mut(task) {
+            tracee.go(verdict);
+            self.watch.resumed(tracee.pid);
+        }
+    }
+
+    /// A task has ended, or was lost: the last report of it.
+    pub(crate) fn gone(&mut self, task: Task, status: Option<Status>) {
+        let Some(tracee) = self.table.remove(task) else { return };
+        let silent = match tracee.life {
+            Life::Leaving => !tracee.spawned,
+            Life::Left => {
+                self.watch.left -= 1;
+                false
+            }
+            Life::Running(_) | Life::Stopped(_) => false,
+        };
+        if !silent {
+            self.pending.push_back((task, Report::Gone { status }));
+        }
+        self.free_orphans();
+    }
+
+    /// A task that is not in the table: a child whose parent has not told of it yet, or nobody of ours.
+    fn stranger(&mut self, pid: i32, raw: Raw) {
+        if self.bell.answers(pid, raw) {
+            return;
+        }
+        let early = Early::meet(pid, raw);
+        // Consumed, so that wait shows others. A stop of a newborn is no signal's, so nothing is lost if we die.
+        let _ = sys::wait(Target::One(pid), false, true);
+        self.early.insert(pid, early);
+    }
+}
+
+impl Tracee {
+    /// The report of a stop, if it is demanded.
+    fn report(&mut self, stop: Stop) -> Option<Report> {
+        let demanded = |kind: Demand| self.demand.contains(kind);
+        let signal = |number: i32| Signal(number as u8);
+        let report = match stop {
+            Stop::Entry => Report::CallEntry,
+            Stop::Exit { silent: false } => Report::CallExit,
+            Stop::Exit { silent: true } => return None,
+            Stop::Signal(_) => Report::Signal,
+            // Where nobody wants breakpoints, it is the signal that it raises (R38).
+            Stop::Breakpoint if !demanded(Demand::TRAP) && demanded(Demand::SIGNAL) => {
+                self.held()?.stop = Stop::Signal(libc::SIGTRAP);
+                return Some(Report::Signal);
+            }
+            Stop::Breakpoint => Report::Trap,
+            Stop::Step { short: true } => return None,
+            Stop::Step { short: false } => Report::Step,
+            Stop::Trap => return self.asked.then_some(Report::Interrupt),
+            Stop::Group(number) => {
+                let listening = self.held()?.was_listening;
+                if !listening && self.demand.contains(Demand::GROUP_STOP) {
+                    return Some(Report::GroupStop { signal: signal(number) });
+                }
+                return self.asked.then_some(Report::Interrupt);
+            }
+            Stop::Event(libc::PTRACE_EVENT_EXIT) => {
+                let status = sys::event_message(self.pid).ok()? as u32;
+                Report::Exiting { status: Status(status) }
+            }
+            Stop::Event(_) => return None,
+        };
+        demanded(report.kind()).then_some(report)
+    }
+}

@@ -1,0 +1,177 @@
+//! Finding the next task that has something to say, fairly and at a price that does not grow with the idle ones.
+//!
+//! Stops are *peeked* at (WNOWAIT) and resumed from there: a signal stop that was not consumed keeps its signal if we
+//! die. A stop that somebody holds is consumed on the next look, since wait would report it for ever.
+//!
+//! wait-any walks all tracees, so where there are many the ones resumed last are asked first, after one yield; and
+//! since both orders favour the busy, every [`SWEEP`] events some others are asked by pid.
+
+use kernel_model::machine::{Error, Result, Task, Wait};
+use nix::errno::Errno;
+
+use crate::Linux;
+use crate::stop::Raw;
+use crate::sys::{self, Change, Target};
+use crate::tracee::Life;
+
+/// Up to so many tasks, wait-any is the fastest.
+const FEW: usize = 8;
+/// How many of the tasks resumed last are remembered.
+const RECENT: usize = 4;
+/// Every so many events, so many other tasks are asked: one question per event at most.
+const SWEEP: usize = 64;
+
+/// What `wait` remembers between calls.
+#[derive(Default)]
+pub(crate) struct Watch {
+    /// Reported stops that were only peeked at.
+    pub(crate) peeked: Vec<Task>,
+    /// Pids that the sweep found waiting.
+    ready: Vec<i32>,
+    /// Pids resumed last, the newest at the end.
+    recent: Vec<i32>,
+    events: usize,
+    /// Slot at which the next sweep starts.
+    cursor: usize,
+    /// How many tasks are [`Life::Left`].
+    pub(crate) left: usize,
+}
+
+impl Watch {
+    /// A task was let go: it is likely to stop again soon.
+    pub(crate) fn resumed(&mut self, pid: i32) {
+        if self.recent.last() == Some(&pid) {
+            return;
+        }
+        self.recent.retain(|&other| other != pid);
+        if self.recent.len() == RECENT {
+            self.recent.remove(0);
+        }
+        self.recent.push(pid);
+    }
+}
+
+impl Linux {
+    /// Consumes the stops that were reported and are still held.
+    pub(crate) fn settle(&mut self) {
+        while let Some(task) = self.watch.peeked.pop() {
+            let Ok(tracee) = self.table.get_mut(task) else { continue };
+            let pid = tracee.pid;
+            let Some(held) = tracee.held().filter(|held| !held.consumed) else { continue };
+            held.consumed = true;
+            // What comes may be something else, if SIGKILL came between; then it is news.
+            if let Ok(Some(change)) = sys::wait(Target::One(pid), false, true) {
+                if matches!(Raw::decode(change), Raw::End(_) | Raw::Event(libc::PTRACE_EVENT_EXIT)) {
+                    self.news.push_back(change);
+                }
+            }
+        }
+    }
+
+    /// The next change of any task, peeked at.
+    pub(crate) fn watch(&mut self, wait: Wait) -> Result<Option<Change>> {
+        self.watch.events += 1;
+        if self.watch.events % SWEEP == 0 && self.table.len() > 1 {
+            self.sweep();
+        }
+        while let Some(pid) = self.watch.ready.pop() {
+            if let Some(change) = self.probe(pid) {
+                return Ok(Some(change));
+            }
+        }
+        if self.table.len() > FEW && !self.watch.recent.is_empty() {
+            let _ = nix::sched::sched_yield();
+            for at in (0..self.watch.recent.len()).rev() {
+                if let Some(change) = self.probe(self.watch.recent[at]) {
+                    return Ok(Some(change));
+                }
+            }
+        }
+        self.any(wait == Wait::Block)
+    }
+
+    /// Looks at one task.
+    fn probe(&mut self, pid: i32) -> Option<Change> {
+        match sys::wait(Target::One(pid), false, false) {
+            Ok(change) => change,
+            Err(Errno::ECHILD) => {
+                self.vanished(pid);
+                None
+            }
+            Err(_) => None,
+        }
+    }
+
+    /// A task that wait does not know. A process's first thread goes like that when a thread that is not traced execs;
+    /// any other thread that goes unreported has become that first thread itself, and its exec will say so.
+    fn vanished(&mut self, pid: i32) {
+        let Some(task) = self.table.by_pid(pid) else { return };
+        if self.table.get(task).is_ok_and(|tracee| tracee.tgid == pid) {
+            self.gone(task, None);
+        }
+    }
+
+    /// Asks some tasks that were not asked lately.
+    fn sweep(&mut self) {
+        let slots = self.table.slots();
+        for _ in 0..slots.min(SWEEP) {
+            self.watch.cursor = (self.watch.cursor + 1) % slots;
+            let Some(tracee) = self.table.at(self.watch.cursor) else { continue };
+            let known = matches!(&tracee.life, Life::Stopped(held) if !held.consumed);
+            let pid = tracee.pid;
+            if !known && self.probe(pid).is_some() {
+                self.watch.ready.push(pid);
+            }
+        }
+    }
+
+    /// wait-any. Children of this thread that are not ours stay out of it, as far as the kernel lets us.
+    fn any(&mut self, block: bool) -> Result<Option<Change>> {
+        let ours_only = self.watch.left == 0;
+        let target = if ours_only { Target::Tracees } else { Target::All };
+        match sys::wait(target, block, false) {
+            Ok(Some(change)) if !ours_only && self.is_foreign(change) => self.any_beside_foreign(block),
+            Ok(change) => Ok(change),
+            Err(Errno::ECHILD) => {
+                // Nothing is traced: whatever the table still has went unseen.
+                for task in self.table.tasks() {
+                    self.gone(task, None);
+                }
+                Ok(None)
+            }
+            Err(Errno::EINTR) => Err(Error::Interrupted),
+            Err(errno) => Err(Error::Other(kernel_model::abi::Errno(errno as i32))),
+        }
+    }
+
+    fn is_foreign(&self, change: Change) -> bool {
+        matches!(Raw::decode(change), Raw::End(_))
+            && self.table.by_pid(change.pid).is_none()
+            && self.bell.pid() != Some(change.pid)
+    }
+
+    /// The host has left a zombie unwaited on this thread, which hides what comes after it in wait's list.
+    fn any_beside_foreign(&mut self, block: bool) -> Result<Option<Change>> {
+        let left: Vec<i32> = self
+            .table
+            .iter_mut()
+            .filter(|tracee| matches!(tracee.life, Life::Left))
+            .map(|tracee| tracee.pid)
+            .collect();
+        for &pid in &left {
+            if let Some(change) = self.probe(pid) {
+                return Ok(Some(change));
+            }
+        }
+        let found = match sys::wait(Target::Tracees, block, false) {
+            // Nothing else can happen: it is safe to wait for one of them alone.
+            Err(Errno::ECHILD) if !left.is_empty() => sys::wait(Target::One(left[0]), block, false),
+            other => other,
+        };
+        match found {
+            Ok(change) => Ok(change),
+            Err(Errno::EINTR) => Err(Error::Interrupted),
+            Err(_) => Ok(None),
+        }
+    }
+}

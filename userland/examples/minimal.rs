@@ -1,0 +1,47 @@
+//! A complete tracer: the number of every system call of a command, and how it ended.
+//!
+//! `cargo run -p userland --example minimal -- /bin/true` (or a simulator program, `FILE.prog`)
+
+use std::os::unix::ffi::OsStringExt;
+
+use kernel_model::abi::{Errno, OpenFlags, PtraceFlags, Status};
+use kernel_model::client::Trace;
+use kernel_model::scheme::{Host, Program};
+
+#[path = "../src/machines.rs"]
+mod machines;
+use machines::{Backend, with_host};
+
+/// Runs a program from call to call. Works on every machine: it knows files, not ptrace.
+fn trace(host: &dyn Host, program: &Program) -> Result<Status, Errno> {
+    let pid = host.spawn(program)?;
+    let trace = Trace::open(host, pid, OpenFlags::O_EXCL)?;
+    let regs = trace.regs()?;
+    loop {
+        trace.resume(PtraceFlags::STOP_POST_SYSCALL | PtraceFlags::STOP_EXIT)?;
+        while let Some(event) = trace.next()? {
+            match event.cause() {
+                PtraceFlags::STOP_POST_SYSCALL => eprintln!("call {} = {}", event.d, regs.int()?.rax as i64),
+                PtraceFlags::STOP_EXIT => {
+                    trace.resume(PtraceFlags::empty())?;
+                    let status = host.wait(pid, true)?;
+                    return Ok(status.unwrap_or(Status(event.a as u32)));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let args: Vec<Vec<u8>> = std::env::args_os().skip(1).map(|arg| arg.into_vec()).collect();
+    let path = args.first().cloned().ok_or("usage: minimal PROGRAM [ARG]... | minimal FILE.prog")?;
+    let backend = match path.ends_with(b".prog") {
+        true => Backend::Sim { program: std::fs::read_to_string(std::str::from_utf8(&path)?)? },
+        false => Backend::Linux,
+    };
+    let program = Program { path, args, env: None };
+    let status = with_host(&backend, |host| trace(host, &program))??;
+    eprintln!("ended: {status:?}");
+    Ok(())
+}
