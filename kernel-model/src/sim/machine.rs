@@ -4,117 +4,19 @@ use std::sync::Arc;
 
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::abi::{EnvRegisters, Errno, FloatRegisters, IntRegisters, Pid, Signal};
+use crate::abi::{EnvRegisters, FloatRegisters, IntRegisters, Pid, Signal};
 use crate::machine::{
     Demand, Detail, Error, Facts, Leave, Machine, OnDeath, Program, RegSet, Report, Result, State, Task,
     Verdict, Wait, Wake,
 };
 
+use super::frames::back_up;
 use super::memory::{Access, TOP};
-use super::process::{Kind, Next, Process, Trace};
-use super::signal::{back_up, failed};
-use super::{OWNER, Quirks, Sim, Slot};
+use super::process::{Kind, Next, Trace};
+use super::{OWNER, Quirks, Sim};
 
 /// Turns that a poll takes at most.
 const POLL: u64 = 10_000;
-
-impl Sim {
-    /// A place in the table of tasks.
-    pub(super) fn new_task(&mut self, pid: Pid, spawned: bool) -> Task {
-        let free = self.slots.iter().position(|slot| slot.pid.is_none());
-        let index = free.unwrap_or_else(|| {
-            self.slots.push(Slot { generation: 0, pid: None, spawned });
-            self.slots.len() - 1
-        });
-        let slot = &mut self.slots[index];
-        slot.generation += 1;
-        (slot.pid, slot.spawned) = (Some(pid), spawned);
-        Task { slot: index as u32, generation: slot.generation }
-    }
-
-    fn slot(&self, task: Task) -> Result<(&Slot, Pid)> {
-        let slot = self.slots.get(task.slot as usize).filter(|slot| slot.generation == task.generation);
-        slot.and_then(|slot| Some((slot, slot.pid?))).ok_or(Error::Gone)
-    }
-
-    fn free(&mut self, task: Task) {
-        if let Some(slot) =
-            self.slots.get_mut(task.slot as usize).filter(|slot| slot.generation == task.generation)
-        {
-            slot.pid = None;
-        }
-    }
-
-    /// The task under which a spawned process is known, traced or not.
-    pub(super) fn spawned_task(&self, pid: Pid) -> Option<Task> {
-        let index = self.slots.iter().position(|slot| slot.spawned && slot.pid == Some(pid))?;
-        Some(Task { slot: index as u32, generation: self.slots[index].generation })
-    }
-
-    /// A task that is traced and has not ended.
-    fn traced(&mut self, task: Task) -> Result<(&mut Process, Pid)> {
-        let (_, pid) = self.slot(task)?;
-        let process = self
-            .processes
-            .get_mut(&pid.0)
-            .filter(|process| process.trace.as_ref().is_some_and(|trace| trace.task == task));
-        process.map(|process| (process, pid)).ok_or(Error::Gone)
-    }
-
-    /// One that is stopped, too.
-    fn stopped(&mut self, task: Task) -> Result<(&mut Process, Report)> {
-        let (process, _) = self.traced(task)?;
-        let report = process.held().ok_or(Error::Running)?;
-        Ok((process, report))
-    }
-
-    fn any(&mut self, pid: Pid, start: u64) -> Result<&mut Process> {
-        let process =
-            self.processes.get_mut(&pid.0).filter(|process| process.start == start && !process.is_zombie());
-        process.ok_or(Error::Gone)
-    }
-
-    /// Ends a stop.
-    pub(super) fn let_go(&mut self, pid: Pid, verdict: Verdict) {
-        let quirks = self.config.quirks;
-        let process = self.process(pid);
-        let Some(trace) = &mut process.trace else { return };
-        let trap = trace.trap;
-        match (trace.held.take(), verdict) {
-            (Some(Report::CallEntry), Verdict::Skip) => {
-                let result = if quirks.contains(Quirks::SKIP_FAILS) {
-                    failed(Errno::ENOSYS)
-                } else {
-                    process.cpu.int.rax
-                };
-                process.next = Next::Done(result);
-            }
-            (Some(Report::Signal), Verdict::Skip) => {
-                if let Next::Act(_, back) = std::mem::replace(&mut process.next, Next::User) {
-                    process.next = *back;
-                }
-            }
-            (Some(Report::Trap), Verdict::Proceed) => {
-                if process.cpu.int.rip == trap {
-                    process.cpu.int.rip += 1;
-                }
-                self.act_on_trap(pid);
-            }
-            (Some(Report::GroupStop { .. }), _) if quirks.contains(Quirks::GROUP_STOP_RUNS) => {
-                process.stopped = None
-            }
-            _ => {}
-        }
-        self.log.add(pid, || format!("resumed: {verdict:?}"));
-    }
-
-    /// Whether the registers that are shown differ from those that are there: a call that waits is shown as if it had
-    /// not begun, so that whoever puts other registers there and later these back makes it begin again.
-    fn is_backed_up(process: &Process, report: Report) -> bool {
-        matches!(report, Report::Interrupt | Report::GroupStop { .. })
-            && matches!(process.next, Next::Wait(_))
-    }
-}
 
 impl Machine for Sim {
     fn spawn(&mut self, program: &Program) -> Result<Task> {
@@ -145,6 +47,7 @@ impl Machine for Sim {
         };
         let process = self.process(pid);
         process.trace = Some(Trace::new(task, on_owner_death));
+        process.forget_ids();
         self.log.add(pid, || "attached".into());
         if let Some(signal) = self.process(pid).stopped {
             self.stop(pid, Report::GroupStop { signal });
@@ -354,21 +257,5 @@ impl Machine for Sim {
             self.free(task);
         }
         Ok(())
-    }
-}
-
-impl Sim {
-    /// The end of a task was told. What the owner started is thereby waited for.
-    fn bury(&mut self, task: Task) {
-        if self.reports.iter().any(|(other, _)| *other == task) {
-            return;
-        }
-        if let Ok((slot, pid)) = self.slot(task) {
-            let spawned = slot.spawned;
-            self.free(task);
-            if spawned && self.processes.get(&pid.0).is_some_and(Process::is_zombie) {
-                self.processes.remove(&pid.0);
-            }
-        }
     }
 }

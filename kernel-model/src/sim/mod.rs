@@ -1,7 +1,8 @@
 //! [`Sim`]: a deterministic system with real machine code, made to argue about. It implements [`Machine`].
 //!
-//! From the outside in: [`machine`] answers the kernel above; [`sched`] gives turns; [`calls`], [`files`], [`family`]
-//! and [`signal`] are the system; [`cpu`], [`fpu`] and [`memory`] the hardware; [`asm`] makes programs from text.
+//! From the outside in: `machine.rs` answers the kernel above; `sched.rs` gives turns; `calls.rs`, `files.rs`,
+//! `family.rs`, `signal.rs` and `frames.rs` are the system; `cpu.rs`, `alu.rs`, `fpu.rs` and `memory.rs` the hardware; [`asm`] makes programs
+//! from text.
 //! RFC 0004 has the language, the calls' numbers, and what is decided where real systems differ.
 //!
 //! ```
@@ -18,12 +19,14 @@
 //!
 //! [`Machine`]: crate::machine::Machine
 
+mod alu;
 pub mod asm;
 mod calls;
 mod cpu;
 mod family;
 mod files;
 mod fpu;
+mod frames;
 mod log;
 mod machine;
 mod memory;
@@ -31,6 +34,7 @@ mod names;
 mod process;
 mod sched;
 mod signal;
+mod tasks;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -261,8 +265,14 @@ impl Sim {
     }
 
     fn new_pid(&mut self) -> Pid {
-        self.next_pid += 1;
-        Pid(self.next_pid - 1)
+        let named = |pid: u32| {
+            self.processes
+                .values()
+                .any(|process| [process.pid, process.group, process.session].contains(&Pid(pid)))
+        };
+        let pid = (self.next_pid..).find(|pid| !named(*pid)).expect("there are fewer processes than numbers");
+        self.next_pid = pid + 1;
+        Pid(pid)
     }
 
     fn new_start(&mut self) -> u64 {

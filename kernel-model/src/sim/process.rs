@@ -188,6 +188,7 @@ impl Process {
         child.start = start;
         child.borrowed = borrowed;
         child.signals.pending = 0;
+        child.forget_ids();
         child.cpu.int.rax = 0;
         child.next = Next::User;
         child.call = None;
@@ -198,6 +199,14 @@ impl Process {
         child.trace = None;
         child.foreign = None;
         child
+    }
+
+    /// Ids belong to one tracing: calls in progress get new ones when they are seen again.
+    pub(super) fn forget_ids(&mut self) {
+        let nested = self.signals.nested.iter_mut().filter_map(|nested| nested.call.as_mut());
+        for call in nested.chain(self.call.as_mut()) {
+            call.id = 0;
+        }
     }
 
     pub(super) fn is_zombie(&self) -> bool {

@@ -5,8 +5,8 @@ use crate::machine::{Demand, Report};
 
 use super::calls::Reply;
 use super::cpu::Ran;
+use super::frames::failed;
 use super::process::{Call, Kind, Next, Wait};
-use super::signal::failed;
 use super::{Quirks, Sim, names};
 
 /// Turns that a process may have in a row, at most, if the seed is not 0.
@@ -53,12 +53,14 @@ impl Sim {
 
     /// Picks the next process and how many turns it may have. Seed 0: one turn each, in a circle.
     pub(super) fn pick(&mut self) -> Option<(Pid, u64)> {
-        let runnable = self.runnable();
         if self.config.seed == 0 {
-            let next = runnable.iter().find(|pid| **pid > self.last).or(runnable.first())?;
-            self.last = *next;
-            return Some((*next, 1));
+            let (before, after) = (..=self.last.0, self.last.0 + 1..);
+            let circle = self.processes.range(after).chain(self.processes.range(before));
+            let next = circle.map(|(pid, _)| Pid(*pid)).find(|pid| self.is_runnable(*pid))?;
+            self.last = next;
+            return Some((next, 1));
         }
+        let runnable = self.runnable();
         if runnable.is_empty() {
             return None;
         }

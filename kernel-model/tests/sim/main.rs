@@ -1,21 +1,21 @@
 //! The simulator, seen from the level of `Machine`: one file per subject, and here what they share.
 
-//access
-//asm
-//calls
-//determinism
-//encodings
-//family
-//int3
-//jobs
-//owner
-//quirks
-//rfc
+mod access;
+mod asm;
+mod calls;
+mod determinism;
+mod encodings;
+mod family;
+mod int3;
+mod jobs;
+mod owner;
+mod quirks;
+mod rfc;
 mod signals;
-//steps
+mod steps;
 
 use kernel_model::abi::{IntRegisters, Pid, Status};
-use kernel_model::machine::{Demand, Detail, Machine, Program, RegSet, Report, Task, Verdict, Wait};
+use kernel_model::machine::{Demand, Detail, Error, Machine, Program, RegSet, Report, Task, Verdict, Wait};
 use kernel_model::sim::{Sim, SimConfig, call};
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -63,6 +63,11 @@ fn next(sim: &mut Sim) -> (Task, Report) {
         Some(stop) => stop,
         None => panic!("nothing happens any more: {:#?}", log(sim)),
     }
+}
+
+/// Nothing can happen any more without another request.
+fn assert_idle(sim: &mut Sim) {
+    assert_eq!(sim.next_stop(Wait::Block), Err(Error::Idle));
 }
 
 fn go(sim: &mut Sim, task: Task, demand: Demand, verdict: Verdict) -> Report {

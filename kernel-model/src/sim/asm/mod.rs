@@ -1,4 +1,4 @@
-//! Text in, images out: [`assemble`] parses every line ([`parse`]), places it, and encodes it ([`encode`]).
+//! Text in, images out: [`assemble`] parses every line (`parse.rs`), places it, and encodes it (`encode.rs`).
 //!
 //! Two passes over the same lines. The first gives every line its size, with all symbols read as 0; the second knows
 //! the labels. Both must agree on sizes, so a size depends only on how an operand is *written* (a plain number, or an
@@ -74,28 +74,28 @@ fn error<T>(line: usize, text: impl Into<String>) -> Result<T> {
 ///
 /// Errors: the first line that is wrong.
 pub fn assemble(text: &str, names: &dyn Names) -> Result<Vec<Image>> {
-    let mut programs: Vec<(String, Vec<Line>)> = Vec::new();
+    let mut programs: Vec<(String, usize, Vec<Line>)> = Vec::new();
     let mut last = 1;
     for (index, source) in text.lines().enumerate() {
         last = index + 1;
         for line in parse::line(source, last)? {
             match (line.item, programs.last_mut()) {
                 (Item::Program(name), _) => {
-                    if programs.iter().any(|(other, _)| *other == name) {
+                    if programs.iter().any(|(other, ..)| *other == name) {
                         return error(last, format!("program '{name}' is defined twice"));
                     }
-                    programs.push((name, Vec::new()));
+                    programs.push((name, last, Vec::new()));
                 }
                 (_, None) => return error(last, "expected 'program NAME' first"),
-                (item, Some((_, lines))) => lines.push(Line { number: line.number, item }),
+                (item, Some((.., lines))) => lines.push(Line { number: line.number, item }),
             }
         }
     }
     if programs.is_empty() {
         return error(last, "there is no program");
     }
-    let known: Vec<String> = programs.iter().map(|(name, _)| name.clone()).collect();
-    programs.into_iter().map(|(name, lines)| program(name, &lines, names, &known, last)).collect()
+    let known: Vec<String> = programs.iter().map(|(name, ..)| name.clone()).collect();
+    programs.into_iter().map(|(name, begin, lines)| program(name, begin, &lines, names, &known)).collect()
 }
 
 /// Resolves the names in expressions. In the first pass every name is 0.
@@ -132,7 +132,7 @@ impl Scope<'_> {
     }
 }
 
-fn program(name: String, lines: &[Line], names: &dyn Names, known: &[String], last: usize) -> Result<Image> {
+fn program(name: String, begin: usize, lines: &[Line], names: &dyn Names, known: &[String]) -> Result<Image> {
     let mut labels = BTreeMap::new();
     let mut sections = Sections::new();
     for line in lines {
@@ -148,10 +148,7 @@ fn program(name: String, lines: &[Line], names: &dyn Names, known: &[String], la
         sections.add(line, &Scope { names, labels: Some(&labels), line: line.number }, known)?;
     }
     if sections.bytes[0].is_empty() {
-        return error(
-            lines.last().map_or(last, |line| line.number),
-            format!("program '{name}' has no instructions"),
-        );
+        return error(begin, format!("program '{name}' has no instructions"));
     }
     let entry = labels.get("start").copied().unwrap_or(TEXT_BASE);
     let [text, data] = sections.bytes;
