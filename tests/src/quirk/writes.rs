@@ -52,7 +52,7 @@ impl<I: Inner> Quirky<I> {
         }
         let mask = self.broken(open, asked);
         self.update(fd, |open| {
-            open.mask = asked;
+            open.mask = if self.rule == "R11" { mask } else { asked };
             open.event = None;
             open.running = true;
         });

@@ -1,4 +1,5 @@
 //! placeholder
 use super::Rule;
 /// placeholder
-pub static ACID: Option<Rule> = None;
+pub const ACID: Rule =
+    Rule { id: "acid", sentence: "", guest: "program main\n.text\n nop\n", run: |_| Ok(()) };

@@ -10,6 +10,7 @@ use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal,
 use kernel_model::client::Trace;
 use kernel_model::scheme::{Caller, Host, Program};
 
+use crate::ensure;
 use crate::quirk::Quirky;
 
 /// Why a rule does not hold, with the line that found out.
@@ -254,9 +255,16 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Makes the next process get this pid, if the machine can be made to.
-    pub fn reuse_pid(&self, pid: Pid) -> bool {
-        self.stage.reuse_pid(pid)
+    /// Starts the guest's first program under a pid that was in use before. Others may be faster, so it tries often.
+    pub fn start_as(&self, pid: Pid) -> Check<Pid> {
+        const TRIES: usize = 100;
+        for _ in 0..TRIES {
+            ensure!(self.stage.reuse_pid(pid), "this machine cannot be made to use a pid again");
+            if self.start()? == pid {
+                return Ok(pid);
+            }
+        }
+        Err(Failure::new(format!("{TRIES} times, another process got pid {pid}")))
     }
 }
 

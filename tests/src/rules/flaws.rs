@@ -6,11 +6,11 @@ use kernel_model::abi::{Errno, F_GETFL, F_SETFL, OpenFlags, PtraceEvent, PtraceF
 use kernel_model::client::{Regs, Trace};
 use kernel_model::scheme::Caller;
 
-use super::Rule;
 use super::attach::{SELF_STOPPER, stopped_child};
 use super::bench::{event, events_to_end, refused};
 use super::flags::CALLS;
 use super::syscalls::SELF_SIGNALLER;
+use super::{Check, Failure, Rule};
 use crate::{ensure, same};
 
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
@@ -135,14 +135,17 @@ pub(super) const RULES: &[Rule] = &[
                 let fd = trace.handle().fd();
                 std::thread::scope(|scope| {
                     let reader = scope.spawn(|| host.read(fd, &mut [0; PtraceEvent::SIZE]));
-                    Regs::open(host, pid)?.int()?;
-                    same!(trace.mem()?.word(b.label("count"))?, 0);
-                    host.kill(pid, Signal::USR1)?;
-                    same!(host.wait(pid, true)?, Some(Status::exited(1)));
-                    same!(
-                        reader.join().map_err(|_| super::Failure::new("the reader panicked"))?,
-                        Err(Errno::ESRCH)
-                    );
+                    let others = || -> Check<Option<Status>> {
+                        Regs::open(host, pid)?.int()?;
+                        same!(trace.mem()?.word(b.label("count"))?, 0);
+                        host.kill(pid, Signal::USR1)?;
+                        Ok(host.wait(pid, true)?)
+                    };
+                    let status = others();
+                    // Whatever happened, the reader must come back.
+                    let _ = host.kill(pid, Signal::KILL);
+                    let read = reader.join().map_err(|_| Failure::new("the reader panicked"))?;
+                    same!((status?, read), (Some(Status::exited(1)), Err(Errno::ESRCH)));
                     Ok(())
                 })
             })
@@ -257,9 +260,7 @@ top:
             let (regs, mem) = (trace.regs()?, trace.mem()?);
             trace.resume(PtraceFlags::empty())?;
             same!(b.ended(pid)?, Status::exited(3));
-            ensure!(b.reuse_pid(pid), "this machine cannot be made to use a pid again");
-            let again = b.start()?;
-            same!(again, pid);
+            let again = b.start_as(pid)?;
             same!(refused(trace.next())?, Errno::ESRCH);
             same!(refused(trace.resume(PRE))?, Errno::ESRCH);
             same!(refused(regs.int())?, Errno::ESRCH);

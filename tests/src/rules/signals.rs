@@ -84,7 +84,7 @@ pub(super) const RULES: &[Rule] = &[
             let mut at = regs.int()?;
             at.rsi = u64::from(Signal::KILL.0);
             regs.set_int(&at)?;
-            trace.resume(SIGNAL | IGNORE)?;
+            trace.resume(SIGNAL)?;
             same!(refused(trace.next())?, Errno::ESRCH);
             same!(b.ended(pid)?, Status::killed(Signal::KILL));
             Ok(())

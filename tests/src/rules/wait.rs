@@ -142,6 +142,7 @@ child:
             for _ in 0..5 {
                 trace.resume(WAIT)?;
             }
+            b.meanwhile()?;
             same!(event(&trace, PRE)?.d, b.call("getpid"));
             same!(trace.next()?, None);
             trace.resume(PRE | WAIT)?;
