@@ -4,7 +4,7 @@ use kernel_model::machine::{Demand, Pid, Report, Task};
 
 use crate::Linux;
 use crate::stop::{Raw, Stop};
-use crate::sys;
+use crate::sys::{self, Target};
 use crate::tracee::{Held, Life, Tracee};
 
 impl Linux {
@@ -13,6 +13,9 @@ impl Linux {
     /// All other threads have ended and been reaped by now, or the kernel would not have come this far (de_thread in
     /// fs/exec.c), except the first one, whose pid the caller took: it has no end of its own that wait could tell.
     pub(crate) fn exec(&mut self, pid: i32) -> Option<(Task, Report)> {
+        // Until wait has consumed it, the kernel refuses all requests where the pid has changed
+        // (looks_like_a_spurious_pid in kernel/ptrace.c). No signal is lost with it.
+        let _ = sys::wait(Target::One(pid), false, true);
         let former = sys::event_message(pid).ok()? as i32;
         let task = match self.table.by_pid(former) {
             Some(task) if former != pid => {
@@ -48,6 +51,6 @@ impl Tracee {
     fn start_image(&mut self) {
         let raw = Raw::Event(libc::PTRACE_EVENT_EXEC);
         let stop = self.classify(raw).unwrap_or(Stop::Event(libc::PTRACE_EVENT_EXEC));
-        self.life = Life::Stopped(Held::new(stop));
+        self.life = Life::Stopped(Held { consumed: true, ..Held::new(stop) });
     }
 }

@@ -31,7 +31,7 @@ impl Linux {
                 let _ = sys::interrupt(tracee.pid);
                 let pid = tracee.pid;
                 let was = std::mem::replace(&mut tracee.life, Life::Leaving);
-                if let (true, Some(raw)) = (stops, next_stop_of(pid)) {
+                if let Some(raw) = stops.then(|| next_stop_of(pid)).flatten() {
                     let tracee = self.table.get_mut(task)?;
                     if let Raw::End(status) = raw {
                         let _ = sys::wait(Target::One(pid), false, true);

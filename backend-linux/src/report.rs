@@ -51,7 +51,8 @@ impl Linux {
     /// Gives out a report; the task stays stopped.
     pub(crate) fn hold(&mut self, task: Task, report: Report) -> (Task, Report) {
         if let Ok(tracee) = self.table.get_mut(task) {
-            tracee.asked = false;
+            // Another stop does not answer it: whoever resumes from that one may still wait for this.
+            tracee.asked &= report != Report::Interrupt;
             tracee.demand.remove(Demand::STEP);
         }
         self.watch.peeked.push(task);

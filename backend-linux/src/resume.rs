@@ -21,15 +21,19 @@ impl Tracee {
         self.sync_options();
         let signal = self.apply(&mut held, verdict);
         let request = self.choose(&mut held, signal);
-        if self.asked {
-            // Any stop clears a pending interrupt (ptrace_stop in kernel/signal.c); one asked for in a stop stays.
-            let _ = sys::interrupt(self.pid);
-        }
         self.vforking = held.stop == Stop::Event(libc::PTRACE_EVENT_VFORK);
         if request != Request::Syscall {
             self.phase = Phase::Unseen;
         }
+        // Any stop clears a pending interrupt (ptrace_stop in kernel/signal.c), one sent in a stop stays; but a listener
+        // is trapped again only by one that is sent while it listens.
+        if self.asked && request != Request::Listen {
+            let _ = sys::interrupt(self.pid);
+        }
         let _ = sys::restart(request.code(), self.pid, signal);
+        if self.asked && request == Request::Listen {
+            let _ = sys::interrupt(self.pid);
+        }
         self.life = Life::Running(request);
     }
 

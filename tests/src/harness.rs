@@ -37,6 +37,12 @@ impl Suite {
         self.skipped.push((name, reason));
     }
 
+    /// Does the command line select everything?
+    pub fn is_whole(&self) -> bool {
+        let args = Arguments::from_args();
+        args.filter.is_none() && args.skip.is_empty() && !args.list && !args.ignored
+    }
+
     /// Runs what the command line selects.
     pub fn run(self) -> ExitCode {
         let mut args = Arguments::from_args();

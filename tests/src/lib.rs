@@ -5,9 +5,11 @@
 //! - [`tracer`]: the binary under test. [`cell`]: a command run so that everything it leaves behind is seen.
 //! - [`subjects`]: the programs that are traced, own guests and real tools. [`trace_text`]: what a trace file must hold.
 //! - [`elf`]: simulator images, and programs made by hand, as real executables. [`i386`]: a 32-bit one.
+//! - [`documents`]: the examples in README and RFCs, compiled.
 //! - [`sys`]: every unsafe block of this package.
 
 pub mod cell;
+pub mod documents;
 pub mod elf;
 pub mod harness;
 pub mod i386;

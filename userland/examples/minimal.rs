@@ -1,4 +1,4 @@
-//! A complete tracer: the number of every system call of a command, and how it ended.
+//! A complete tracer: the name and result of every system call of a command, and how it ended.
 //!
 //! `cargo run -p userland --example minimal -- /bin/true` (or a simulator program, `FILE.prog`)
 
@@ -10,10 +10,11 @@ use kernel_model::scheme::{Host, Program};
 
 #[path = "../src/machines.rs"]
 mod machines;
-use machines::{Backend, with_host};
+use machines::{Backend, calls, with_host};
+use userland::tables::Calls;
 
 /// Runs a program from call to call. Works on every machine: it knows files, not ptrace.
-fn trace(host: &dyn Host, program: &Program) -> Result<Status, Errno> {
+fn trace(host: &dyn Host, calls: &Calls, program: &Program) -> Result<Status, Errno> {
     let pid = host.spawn(program)?;
     let trace = Trace::open(host, pid, OpenFlags::O_EXCL)?;
     let regs = trace.regs()?;
@@ -21,7 +22,10 @@ fn trace(host: &dyn Host, program: &Program) -> Result<Status, Errno> {
         trace.resume(PtraceFlags::STOP_POST_SYSCALL | PtraceFlags::STOP_EXIT)?;
         while let Some(event) = trace.next()? {
             match event.cause() {
-                PtraceFlags::STOP_POST_SYSCALL => eprintln!("call {} = {}", event.d, regs.int()?.rax as i64),
+                PtraceFlags::STOP_POST_SYSCALL => {
+                    let name = calls.get(event.f, event.d).map_or("?", |call| call.name);
+                    eprintln!("{name} = {}", regs.int()?.rax as i64);
+                }
                 PtraceFlags::STOP_EXIT => {
                     trace.resume(PtraceFlags::empty())?;
                     let status = host.wait(pid, true)?;
@@ -41,7 +45,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         false => Backend::Linux,
     };
     let program = Program { path, args, env: None };
-    let status = with_host(&backend, |host| trace(host, &program))??;
+    let status = with_host(&backend, |host| trace(host, &calls(&backend), &program))??;
     eprintln!("ended: {status:?}");
     Ok(())
 }

@@ -49,12 +49,11 @@ fn cause(host: &dyn Host, status: &Status, errno: Errno, asker: Asker) -> String
     if status.word("state").is_some_and(|state| state.eq_ignore_ascii_case("zombie")) {
         let parent = status.number("parent").map(|parent| format!(", process {parent},")).unwrap_or_default();
         return format!(
-            "it has ended, and only waits for its parent{parent} to notice; there is nothing left to trace"
+            "it is a zombie: it has ended, and waits for its parent{parent} to notice; there is nothing left to trace"
         );
     }
     if status.word("user").is_some_and(|user| ["false", "no", "0"].contains(&user)) {
-        return "it is a thread of the kernel, which makes no system calls; give the pid of a program"
-            .to_owned();
+        return "it is a kernel thread, which makes no system calls; give the pid of a program".to_owned();
     }
     match errno {
         Errno::EBUSY | Errno::EPERM if status.tracer().is_some() => {

@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Failure {
     /// The command was found nowhere.
-    #[error("cannot find `{command}`: {remedy}")]
+    #[error("command `{command}` not found: {remedy}")]
     NotFound {
         /// As it was given.
         command: String,
@@ -48,6 +48,14 @@ pub enum Failure {
         /// Of the operating system.
         cause: std::io::Error,
     },
+    /// A simulator program is not one.
+    #[error("{path}: {cause}")]
+    Program {
+        /// As it was given.
+        path: String,
+        /// With the line.
+        cause: String,
+    },
     /// A combination of options without a meaning.
     #[error("{0}")]
     Usage(String),
@@ -72,7 +80,7 @@ impl Failure {
     pub fn exit_code(&self) -> u8 {
         match self {
             Failure::NotFound { .. } => 127,
-            Failure::CannotRun { .. } => 126,
+            Failure::CannotRun { .. } | Failure::Program { .. } => 126,
             Failure::Usage(_) => 2,
             _ => 125,
         }

@@ -70,7 +70,7 @@ fn explain(name: &OsStr, errno: Errno, file: &Path) -> Failure {
         _ if directory => "it is a directory; name a program in it".to_owned(),
         Errno::EACCES | Errno::EPERM => {
             format!(
-                "permission denied; if it is a program, `chmod +x {command}`, and check the folders above it"
+                "it is not executable (permission denied); if it is a program, `chmod +x {command}`, and check the folders above it"
             )
         }
         Errno::ENOEXEC => {

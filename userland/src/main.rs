@@ -21,7 +21,7 @@ use userland::signals::{self, Mode, Signals};
 use userland::trace::print::Prefix;
 use userland::trace::{self, Options, Target};
 
-use machines::{Backend, with_host};
+use machines::{Backend, calls, with_host};
 
 fn main() -> ExitCode {
     match Cli::parse().tool {
@@ -39,11 +39,14 @@ fn main() -> ExitCode {
 }
 
 fn trace(args: &TraceArgs) -> Result<Status, Failure> {
+    let (backend, target) = machine_and_target(args)?;
+    let calls = calls(&backend);
     let select = match &args.expr {
-        Some(expression) => Selection::parse(expression).map_err(|bad| Failure::Usage(bad.to_string()))?,
+        Some(expression) => {
+            Selection::parse(expression, &calls).map_err(|bad| Failure::Usage(bad.to_string()))?
+        }
         None => Selection::all(),
     };
-    let (backend, target) = machine_and_target(args)?;
     // Before the first thread: they inherit the mask.
     let waited = signals::block();
     let to_file = args.output.is_some();
@@ -61,7 +64,9 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
     let options = Options {
         follow: args.follow_forks,
         limit: args.string_limit,
+        calls,
         select,
+        to_file,
         // strace's rule: nobody watches a file, and what the tool started needs no announcement.
         quiet: args.quiet || (to_file && !attached),
         kill_on_exit: args.kill_on_exit,
@@ -71,10 +76,9 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
             (_, false) => Prefix::Never,
         },
     };
-    let end = with_host(&backend, |host| trace::run(host, &target, &options, &output, Some(&signals)));
+    let end = with_host(backend, |host| trace::run(host, &target, &options, &output, Some(&signals)));
     output.finish(" <unfinished ...>");
-    let end = end.map_err(Failure::Machine)??;
-    Ok(end.unwrap_or(Status::exited(0)))
+    Ok(end?.unwrap_or(Status::exited(0)))
 }
 
 fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
@@ -95,8 +99,11 @@ fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
             let program = std::fs::read_to_string(file)
                 .map_err(|cause| Failure::Input { path: file.to_string_lossy().into_owned(), cause })?;
             let args = args.command.iter().cloned().map(OsString::into_vec).collect();
-            let target = Program { path: file.clone().into_vec(), args, env: None };
-            Ok((Backend::Sim { program }, Target::Program(target)))
+            let (machine, name) = Backend::simulator(&program).map_err(|cause| Failure::Program {
+                path: file.to_string_lossy().into_owned(),
+                cause,
+            })?;
+            Ok((machine, Target::Program(Program { path: name.into_bytes(), args, env: None })))
         }
     }
 }

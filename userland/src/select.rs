@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-use crate::tables::{ABIS, Call, GROUPS, table};
+use crate::tables::{Call, Calls, GROUPS, Table};
 
 /// Why an expression is refused.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -31,7 +31,7 @@ fn near_miss(near: &Option<String>) -> String {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     /// By ABI, then number; `None`: all. Empty vectors select nothing.
-    chosen: Option<[Vec<bool>; ABIS as usize]>,
+    chosen: Option<Vec<Vec<bool>>>,
     /// What holds for numbers outside the tables.
     others: bool,
 }
@@ -44,7 +44,7 @@ impl Selection {
 
     /// `trace=SET` or `SET`: names, `%groups`, `all`, `none`, separated by commas; a leading `!` means all but these;
     /// `?name` is not an error if there is no such call.
-    pub fn parse(expression: &str) -> Result<Selection, BadExpression> {
+    pub fn parse(expression: &str, calls: &Calls) -> Result<Selection, BadExpression> {
         let set = match expression.split_once('=') {
             Some(("trace" | "t", set)) => set,
             Some((qualifier, _)) => return Err(BadExpression::Qualifier(qualifier.to_owned())),
@@ -54,13 +54,10 @@ impl Selection {
             Some(rest) => (true, rest),
             None => (false, set),
         };
-        let mut chosen: [Vec<bool>; ABIS as usize] = Default::default();
-        for (abi, marks) in chosen.iter_mut().enumerate() {
-            let size = table(abi as u64).iter().last().map_or(0, |call| call.number + 1);
-            marks.resize(size as usize, negated);
-        }
+        let size = |table: &Table| table.iter().last().map_or(0, |call| call.number + 1) as usize;
+        let mut chosen: Vec<_> = calls.tables().iter().map(|table| vec![negated; size(table)]).collect();
         for word in set.split(',').filter(|word| !word.is_empty()) {
-            mark(&mut chosen, word, !negated)?;
+            mark(&mut chosen, calls, word, !negated)?;
         }
         if !negated && set == "all" {
             return Ok(Selection::all());
@@ -87,7 +84,7 @@ impl Selection {
     }
 }
 
-fn mark(chosen: &mut [Vec<bool>; ABIS as usize], word: &str, value: bool) -> Result<(), BadExpression> {
+fn mark(chosen: &mut [Vec<bool>], calls: &Calls, word: &str, value: bool) -> Result<(), BadExpression> {
     let (optional, word) = match word.strip_prefix('?') {
         Some(rest) => (true, rest),
         None => (false, word),
@@ -105,17 +102,17 @@ fn mark(chosen: &mut [Vec<bool>; ABIS as usize], word: &str, value: bool) -> Res
         (name, None) => Box::new(move |call| call.name == name),
     };
     let mut found = false;
-    for (abi, marks) in chosen.iter_mut().enumerate() {
-        for call in table(abi as u64).iter().filter(|call| wanted(call)) {
+    for (marks, table) in chosen.iter_mut().zip(calls.tables()) {
+        for call in table.iter().filter(|call| wanted(call)) {
             marks[call.number as usize] = value;
             found = true;
         }
     }
-    if found || optional { Ok(()) } else { Err(unknown_call(word)) }
+    if found || optional { Ok(()) } else { Err(unknown_call(calls, word)) }
 }
 
-fn unknown_call(word: &str) -> BadExpression {
-    let names = (0..ABIS).flat_map(|abi| table(abi).iter()).map(|call| call.name);
+fn unknown_call(calls: &Calls, word: &str) -> BadExpression {
+    let names = calls.tables().iter().flat_map(Table::iter).map(|call| call.name);
     let near = names
         .map(|name| (strsim::osa_distance(word, name), name))
         .min()
@@ -128,31 +125,35 @@ fn unknown_call(word: &str) -> BadExpression {
 mod tests {
     use super::*;
 
+    fn parse(expression: &str) -> Result<Selection, BadExpression> {
+        Selection::parse(expression, &Calls::linux())
+    }
+
     #[test]
     fn names_groups_and_negation() {
-        let open = Selection::parse("trace=openat,close").unwrap();
+        let open = parse("trace=openat,close").unwrap();
         assert!(open.has(0, 257) && open.has(0, 3) && !open.has(0, 0));
         assert!(
             open.has(1, 295) && open.has(1, 6) && !open.has(1, 3),
             "numbers of the 32-bit ABI are its own"
         );
-        let but = Selection::parse("trace=!openat").unwrap();
+        let but = parse("trace=!openat").unwrap();
         assert!(!but.has(0, 257) && but.has(0, 3) && but.has(0, 9999));
-        let file = Selection::parse("%file").unwrap();
+        let file = parse("%file").unwrap();
         assert!(file.has(0, 257) && file.has(0, 59) && !file.has(0, 0));
-        assert!(!Selection::parse("trace=none").unwrap().has(0, 0));
-        assert!(Selection::parse("trace=all").unwrap().is_all());
-        assert!(Selection::parse("trace=!none").unwrap().has(0, 0));
-        assert!(!Selection::parse("trace=!all").unwrap().has(0, 9999));
+        assert!(!parse("trace=none").unwrap().has(0, 0));
+        assert!(parse("trace=all").unwrap().is_all());
+        assert!(parse("trace=!none").unwrap().has(0, 0));
+        assert!(!parse("trace=!all").unwrap().has(0, 9999));
     }
 
     #[test]
     fn a_bad_name_is_named_with_its_near_miss() {
-        let text = |expression: &str| Selection::parse(expression).unwrap_err().to_string();
+        let text = |expression: &str| parse(expression).unwrap_err().to_string();
         assert_eq!(text("trace=opneat"), "no system call is named `opneat`; did you mean `openat`?");
         assert_eq!(text("trace=qqqqqqqqq"), "no system call is named `qqqqqqqqq`");
         assert!(text("trace=%flie").contains("%file"));
         assert!(text("write=1").contains("`write=`"));
-        assert!(Selection::parse("trace=?opneat").is_ok());
+        assert!(parse("trace=?opneat").is_ok());
     }
 }

@@ -17,7 +17,7 @@ use conformance::{procfs, sys};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 /// Only a failure reaches it: the command hangs, or left something that does.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(60);
 /// How often the deadline's signal is repeated, should it come between a look at the clock and a wait.
 const ALARM_US: i64 = 1_000_000;
 

@@ -1,9 +1,7 @@
-//! Linux system calls: number, name, groups, result and arguments, for both ABIs of x86-64.
+//! System calls: number, name, groups, result and arguments. [`Calls`] is what a machine has, by ABI and number.
 //!
-//! The data are two checked-in files that `userland/gen/syscalls.py` made from the kernel's headers and trace events.
-//! They are parsed once, on first use (some 50 µs); [`table`] then answers by number.
-
-use std::sync::LazyLock;
+//! Linux's are two checked-in files that `userland/gen/syscalls.py` made from the kernel's headers and trace events. Other
+//! machines have calls of the same names and their own numbers: [`Calls::renumbered`].
 
 /// How an argument is shown. On the 32-bit ABI every kind is 32 bits wide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +55,16 @@ impl Kind {
             "sig" => Kind::Sig,
             _ => return None,
         })
+    }
+
+    fn of_letter(letter: char) -> Kind {
+        match letter {
+            'd' => Kind::Long,
+            'p' => Kind::Ptr,
+            's' => Kind::Str,
+            'b' => Kind::Buf,
+            _ => Kind::Hexl,
+        }
     }
 }
 
@@ -115,16 +123,19 @@ pub struct Table {
 
 impl Table {
     fn parse(text: &'static str) -> Table {
-        let mut calls = Vec::new();
+        let mut table = Table { calls: Vec::new() };
         for line in text.lines().filter(|line| !line.starts_with('#')) {
-            let call = parse_line(line).unwrap_or_else(|| panic!("a bad line in a call table: {line}"));
-            let slot = call.number as usize;
-            if calls.len() <= slot {
-                calls.resize_with(slot + 1, || None);
-            }
-            calls[slot] = Some(call);
+            table.insert(parse_line(line).unwrap_or_else(|| panic!("a bad line in a call table: {line}")));
         }
-        Table { calls }
+        table
+    }
+
+    fn insert(&mut self, call: Call) {
+        let slot = call.number as usize;
+        if self.calls.len() <= slot {
+            self.calls.resize_with(slot + 1, || None);
+        }
+        self.calls[slot] = Some(call);
     }
 
     /// The call of this number.
@@ -153,18 +164,49 @@ fn parse_line(line: &'static str) -> Option<Call> {
     Some(Call { number: number.parse().ok()?, name, groups, address_result: result == "hex", arguments })
 }
 
-/// ABIs that have a table: 0 is the machine's own, 1 its 32-bit one, as in `PtraceEvent::f`.
-pub const ABIS: u64 = 2;
+/// The calls of a machine: one table per ABI, in the order of `PtraceEvent::f`: its own, then its 32-bit one.
+pub struct Calls {
+    tables: Vec<Table>,
+}
 
-/// The calls of an ABI; an unknown ABI has none.
-pub fn table(abi: u64) -> &'static Table {
-    static X86_64: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("x86_64.tsv")));
-    static I386: LazyLock<Table> = LazyLock::new(|| Table::parse(include_str!("i386.tsv")));
-    static NONE: Table = Table { calls: Vec::new() };
-    match abi {
-        0 => &X86_64,
-        1 => &I386,
-        _ => &NONE,
+impl Calls {
+    /// Linux on x86-64. Parsing takes some 50 µs.
+    pub fn linux() -> Calls {
+        Calls {
+            tables: vec![Table::parse(include_str!("x86_64.tsv")), Table::parse(include_str!("i386.tsv"))],
+        }
+    }
+
+    /// A machine with numbers of its own: (number, name, arguments). A name that Linux has, with as many arguments, is
+    /// shown as there; else by one letter per argument: `d` number, `p` address, `s` text, `b` bytes whose count follows,
+    /// anything else bits.
+    pub fn renumbered(calls: impl IntoIterator<Item = (u64, &'static str, &'static str)>) -> Calls {
+        let linux = Table::parse(include_str!("x86_64.tsv"));
+        let mut table = Table { calls: Vec::new() };
+        for (number, name, letters) in calls {
+            let model = linux.iter().find(|call| call.name == name);
+            let arguments = match model {
+                Some(model) if model.arguments.len() == letters.len() => model.arguments.clone(),
+                _ => letters
+                    .chars()
+                    .map(|letter| Argument { kind: Kind::of_letter(letter), name: "" })
+                    .collect(),
+            };
+            let (groups, address_result) =
+                model.map_or(("-", false), |call| (call.groups, call.address_result));
+            table.insert(Call { number, name, groups, address_result, arguments });
+        }
+        Calls { tables: vec![table] }
+    }
+
+    /// The call of this number.
+    pub fn get(&self, abi: u64, number: u64) -> Option<&Call> {
+        self.tables.get(usize::try_from(abi).ok()?)?.get(number)
+    }
+
+    /// One table per ABI.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
     }
 }
 
@@ -174,6 +216,7 @@ mod tests {
 
     #[test]
     fn both_tables_parse_and_know_old_and_new_calls() {
+        let linux = Calls::linux();
         for (abi, number, name) in [
             (0, 0, "read"),
             (0, 257, "openat"),
@@ -182,24 +225,33 @@ mod tests {
             (1, 11, "execve"),
             (1, 469, "file_setattr"),
         ] {
-            assert_eq!(table(abi).get(number).map(|call| call.name), Some(name), "{abi} {number}");
+            assert_eq!(linux.get(abi, number).map(|call| call.name), Some(name), "{abi} {number}");
         }
-        assert!(table(0).get(100_000).is_none());
-        assert!(table(7).get(0).is_none());
+        assert!(linux.get(0, 100_000).is_none());
+        assert!(linux.get(7, 0).is_none());
     }
 
     #[test]
     fn no_call_has_more_than_six_arguments_and_every_buffer_has_a_length() {
-        for abi in 0..ABIS {
-            for call in table(abi).iter() {
-                assert!(call.arguments.len() <= 6, "{}", call.name);
-                for (at, argument) in call.arguments.iter().enumerate() {
-                    if argument.kind == Kind::Buf {
-                        let length = call.arguments.get(at + 1).map(|next| next.kind);
-                        assert!(matches!(length, Some(Kind::Ulong | Kind::Uint)), "{}", call.name);
-                    }
+        for call in Calls::linux().tables().iter().flat_map(Table::iter) {
+            assert!(call.arguments.len() <= 6, "{}", call.name);
+            for (at, argument) in call.arguments.iter().enumerate() {
+                if argument.kind == Kind::Buf {
+                    let length = call.arguments.get(at + 1).map(|next| next.kind);
+                    assert!(matches!(length, Some(Kind::Ulong | Kind::Uint)), "{}", call.name);
                 }
             }
         }
+    }
+
+    #[test]
+    fn another_machine_has_its_own_numbers() {
+        let calls = Calls::renumbered([(1, "write", "dbd"), (2, "exit", "d"), (3, "own", "sd")]);
+        let kinds =
+            |number| calls.get(0, number).unwrap().arguments.iter().map(|a| a.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(1), [Kind::Fd, Kind::Buf, Kind::Ulong]);
+        assert_eq!(kinds(3), [Kind::Str, Kind::Long]);
+        assert!(calls.get(0, 2).unwrap().never_returns());
+        assert!(calls.get(0, 0).is_none() && calls.get(1, 1).is_none());
     }
 }

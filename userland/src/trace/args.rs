@@ -199,7 +199,7 @@ pub fn put_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::table;
+    use crate::tables::Calls;
     use kernel_model::abi::Errno;
 
     /// Bytes at an address; whatever is outside cannot be read.
@@ -214,7 +214,8 @@ mod tests {
     }
 
     fn text(abi: u64, name: &str, words: [u64; 6], memory: &mut At, limit: usize) -> String {
-        let call = table(abi).iter().find(|call| call.name == name).unwrap();
+        let linux = Calls::linux();
+        let call = linux.tables()[abi as usize].iter().find(|call| call.name == name).unwrap();
         let mut out = Vec::new();
         put_call(&mut out, Some(call), call.number, &words, abi, memory, limit);
         String::from_utf8(out).unwrap()

@@ -17,7 +17,7 @@ pub struct InCall {
 }
 
 /// `name`, or `syscall_0x…`.
-pub fn name(call: Option<&'static Call>, number: u64) -> std::borrow::Cow<'static, str> {
+pub fn name(call: Option<&Call>, number: u64) -> std::borrow::Cow<'static, str> {
     match call {
         Some(call) => call.name.into(),
         None => format!("syscall_{number:#x}").into(),
@@ -47,11 +47,11 @@ pub fn put_result(out: &mut Vec<u8>, call: Option<&Call>, register: u64, abi: u6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tables::table;
+    use crate::tables::Calls;
 
     fn text(abi: u64, number: u64, register: i64) -> String {
         let mut out = Vec::new();
-        put_result(&mut out, table(abi).get(number), register as u64, abi);
+        put_result(&mut out, Calls::linux().get(abi, number), register as u64, abi);
         String::from_utf8(out).unwrap()
     }
 

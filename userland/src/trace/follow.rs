@@ -19,7 +19,6 @@ use super::tasks::Task;
 use crate::diagnose;
 use crate::failure::Failure;
 use crate::signals::Signals;
-use crate::tables::table;
 
 /// Where a task comes from.
 #[derive(Clone, Copy, Debug)]
@@ -67,6 +66,8 @@ pub struct Follow<'h> {
     options: &'h Options,
     printer: Printer,
     signals: Option<&'h Signals>,
+    /// First threads that ended without a status: another thread's exec is taking their pid over.
+    replaced: Vec<Pid>,
     root: Option<Pid>,
     root_status: Option<Status>,
 }
@@ -82,7 +83,18 @@ impl<'h> Follow<'h> {
         let queue =
             EventQueue::open(host, OpenFlags::empty()).map_err(Failure::kernel("opening an event queue"))?;
         let (tasks, by_pid) = (Slab::new(), HashMap::new());
-        Ok(Follow { host, queue, tasks, by_pid, options, printer, signals, root: None, root_status: None })
+        Ok(Follow {
+            host,
+            queue,
+            tasks,
+            by_pid,
+            options,
+            printer,
+            signals,
+            replaced: Vec::new(),
+            root: None,
+            root_status: None,
+        })
     }
 
     /// Whether this pid is traced already.
@@ -115,7 +127,7 @@ impl<'h> Follow<'h> {
         self.by_pid.insert(pid, key);
         self.printer.tasks = self.tasks.len();
         if !matches!(started, Started::Here) && !self.options.quiet {
-            self.printer.note(|out| put!(out, "process {pid} attached"));
+            self.note(format_args!("process {pid} attached"));
         }
         self.queue.watch(fd, key as u64)?;
         match self.tasks[key].resume(self.mask(key)) {
@@ -134,6 +146,11 @@ impl<'h> Follow<'h> {
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
             }
+        }
+        for pid in std::mem::take(&mut self.replaced) {
+            // Without -f the thread that did it is not traced.
+            let who = Who { key: usize::MAX, pid };
+            self.printer.line(who, |out| put!(out, "+++ superseded by execve in another thread +++"));
         }
         Ok(())
     }
@@ -190,6 +207,15 @@ impl<'h> Follow<'h> {
         mask
     }
 
+    /// About the tool's own doings: in a file every line is a traced task's.
+    fn note(&mut self, text: std::fmt::Arguments<'_>) {
+        if self.options.to_file {
+            put!(&mut std::io::stderr(), "tracefd: {text}\n");
+        } else {
+            self.printer.note(|out| put!(out, "{text}"));
+        }
+    }
+
     fn who(&self, key: usize) -> Who {
         Who { key, pid: self.tasks[key].pid }
     }
@@ -210,7 +236,7 @@ impl<'h> Follow<'h> {
             PtraceFlags::EVENT_IMAGE => self.image(key),
             PtraceFlags::EVENT_JOBSTOP => self.job_stop(key, Signal(event.a as u8)),
             PtraceFlags::EVENT_DEATH => {
-                self.death(key, Status(event.a as u32));
+                self.death(key, u32::try_from(event.a).ok().map(Status));
                 return Next::Gone;
             }
             _ => {} // not asked for
@@ -226,7 +252,7 @@ impl<'h> Follow<'h> {
         let who = self.who(key);
         let task = &mut self.tasks[key];
         task.midway = false;
-        let call = table(abi).get(number);
+        let call = self.options.calls.get(abi, number);
         // Unreadable registers: it is dying, and the line says `<unfinished ...>` presently.
         let words = task.registers().map(|regs| words(&regs, abi)).unwrap_or_default();
         let limit = self.options.limit;
@@ -248,7 +274,7 @@ impl<'h> Follow<'h> {
         if began.is_none() && !(midway && self.options.select.has(abi, number)) {
             return;
         }
-        let call = table(abi).get(number);
+        let call = self.options.calls.get(abi, number);
         let result = task.registers();
         self.printer.end(who, &name(call, number), |out| match result {
             Ok(regs) => put_result(out, call, regs.rax, abi),
@@ -286,7 +312,7 @@ impl<'h> Follow<'h> {
     fn process_of_child(&mut self, key: usize, child: Pid) -> Option<Pid> {
         let task = &mut self.tasks[key];
         let call = *task.calls.last()?;
-        let flags = match table(call.abi).get(call.number)?.name {
+        let flags = match self.options.calls.get(call.abi, call.number)?.name {
             "fork" | "vfork" => 0,
             "clone" => call.words[0],
             "clone3" => {
@@ -308,10 +334,18 @@ impl<'h> Follow<'h> {
                 .unwrap_or(former.0))
         });
         if process != former {
-            if let Some(&leader) = self.by_pid.get(&process) {
-                let who = self.who(leader);
+            // Its end may have been read already, or be still to come.
+            let leader = self.by_pid.get(&process).copied();
+            let told = self.replaced.iter().position(|pid| *pid == process);
+            if leader.is_some() || told.is_some() {
+                let who = Who { key: leader.unwrap_or(usize::MAX), pid: process };
                 self.printer.line(who, |out| put!(out, "+++ superseded by execve in pid {former} +++"));
-                self.forget(leader);
+            }
+            if let Some(key) = leader {
+                self.forget(key);
+            }
+            if let Some(at) = told {
+                self.replaced.swap_remove(at);
             }
             self.by_pid.remove(&former);
             self.by_pid.insert(process, key);
@@ -320,7 +354,7 @@ impl<'h> Follow<'h> {
         self.tasks[key].process = Some(process);
         let who = self.who(key);
         while let Some(call) = self.tasks[key].calls.pop() {
-            let known = table(call.abi).get(call.number);
+            let known = self.options.calls.get(call.abi, call.number);
             if known.is_some_and(|call| call.is_exec()) {
                 self.printer.end(who, &name(known, call.number), |out| out.push(b'0'));
             }
@@ -336,15 +370,27 @@ impl<'h> Follow<'h> {
         }
     }
 
-    fn death(&mut self, key: usize, status: Status) {
+    /// `None`: nobody can know the status, because another thread's exec ended this one.
+    fn death(&mut self, key: usize, status: Option<Status>) {
+        let who = self.who(key);
+        let Some(status) = status else {
+            if self.tasks[key].process == Some(who.pid) {
+                self.replaced.push(who.pid); // its last line is the exec's
+            } else {
+                self.printer.line(who, |out| put!(out, "+++ ended by an execve of its process +++"));
+            }
+            return;
+        };
         let core = if status.dumped() { " (core dumped)" } else { "" };
-        self.printer.line(self.who(key), |out| match (status.code(), status.signal()) {
-            (Some(code), _) => put!(out, "+++ exited with {code} +++"),
-            (None, Some(signal)) => put!(out, "+++ killed by {signal}{core} +++"),
-            (None, None) => put!(out, "+++ ended +++"),
+        self.printer.line(who, |out| match status.signal() {
+            Some(signal) => put!(out, "+++ killed by {signal}{core} +++"),
+            None => put!(out, "+++ exited with {} +++", status.code().unwrap_or(0)),
         });
         if self.is_root(key) {
             self.root_status = Some(status);
+            if let Some(signals) = self.signals {
+                signals.root_ended();
+            }
         }
     }
 
@@ -356,9 +402,6 @@ impl<'h> Follow<'h> {
     fn forget(&mut self, key: usize) {
         if self.printer.is_open(self.who(key)) {
             self.printer.interrupt();
-        }
-        if let (Some(signals), true) = (self.signals, self.is_root(key)) {
-            signals.root_ended();
         }
         let task = self.tasks.remove(key);
         if self.by_pid.get(&task.pid) == Some(&key) {

@@ -25,6 +25,7 @@ use crate::launch;
 use crate::output::Output;
 use crate::select::Selection;
 use crate::signals::Signals;
+use crate::tables::Calls;
 use follow::{Follow, Started};
 use print::{Prefix, Printer};
 
@@ -49,10 +50,14 @@ pub struct Options {
     pub follow: bool,
     /// The longest string shown.
     pub limit: usize,
-    /// Which calls are shown.
+    /// The calls that the machine has.
+    pub calls: Calls,
+    /// Which of them are shown.
     pub select: Selection,
     /// No line when a process joins.
     pub quiet: bool,
+    /// The trace goes to a file.
+    pub to_file: bool,
     /// Tracees die with the tool.
     pub kill_on_exit: bool,
     /// Which pids are shown.

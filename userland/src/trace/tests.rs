@@ -8,6 +8,7 @@ use super::testing::{Captured, Fake, Step, event};
 use super::{Options, Target, run};
 use crate::failure::Failure;
 use crate::select::Selection;
+use crate::tables::Calls;
 
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
 const POST: PtraceFlags = PtraceFlags::STOP_POST_SYSCALL;
@@ -31,10 +32,13 @@ fn death(pid: u32, status: Status) -> Step {
 }
 
 fn options(follow: bool, expression: &str) -> Options {
+    let calls = Calls::linux();
     Options {
         follow,
         limit: 32,
-        select: Selection::parse(expression).unwrap(),
+        select: Selection::parse(expression, &calls).unwrap(),
+        calls,
+        to_file: false,
         quiet: false,
         kill_on_exit: false,
         prefix: if follow { Prefix::Always } else { Prefix::Never },
@@ -187,6 +191,34 @@ fn an_exec_by_a_thread_takes_over_the_pid_of_its_process() {
 }
 
 #[test]
+fn the_end_of_a_replaced_first_thread_may_come_before_the_exec() {
+    let script = vec![
+        pre(7, 56, 1, [0x1_0f00, 0, 0]),
+        step(7, PtraceFlags::EVENT_CLONE, 8),
+        step(7, PtraceFlags::EVENT_CLONE, 9),
+        post(7, 56, 1, 8),
+        pre(8, 59, 1, [0x1000, 0, 0]),
+        step(9, PtraceFlags::EVENT_DEATH, u64::MAX),
+        step(7, PtraceFlags::EVENT_DEATH, u64::MAX),
+        step(8, PtraceFlags::EVENT_IMAGE, 8),
+        death(8, Status::exited(5)),
+    ];
+    let fake = Fake::new(7, Status::exited(5), script).memory(b"x");
+    let (text, _, end) = traced(&fake, &program(), &options(true, "all"));
+    assert_eq!(
+        lines(&text)[4..],
+        [
+            r#"8 execve("x", NULL, NULL <unfinished ...>"#,
+            "9 +++ ended by an execve of its process +++",
+            "7 +++ superseded by execve in pid 8 +++",
+            "7 <... execve resumed>) = 0",
+            "7 +++ exited with 5 +++",
+        ]
+    );
+    assert!(matches!(end, Ok(Some(status)) if status == Status::exited(5)));
+}
+
+#[test]
 fn nested_calls_pair_up_by_their_id() {
     let script = vec![
         pre(7, 0, 1, [0; 3]),
@@ -265,7 +297,7 @@ fn refusals_say_who_why_and_what_to_do() {
         refused(Errno::ESRCH, "state zombie\nparent 3\n", None)
             .contains("waits for its parent, process 3, to notice")
     );
-    assert!(refused(Errno::EPERM, "state running\nuser false\n", None).contains("thread of the kernel"));
+    assert!(refused(Errno::EPERM, "state running\nuser false\n", None).contains("kernel thread"));
     assert!(refused(Errno::EPERM, "uid 4294967294\nuser true\n", None).contains("operation not permitted"));
 }
 

@@ -13,7 +13,7 @@ pub(crate) fn serve(threads: i32) -> Result<i32> {
     let (answers, answered) = mpsc::channel();
     let mut workers = Vec::new();
     for _ in 0..threads {
-        let (mut wake, waker) = std::io::pipe()?;
+        let (mut wake, waker) = crate::pipe()?;
         let answers = answers.clone();
         let worker = std::thread::spawn(move || {
             let mut errors = Vec::new();

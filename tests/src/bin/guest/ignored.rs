@@ -1,6 +1,7 @@
 //! Signals without a handler, while a call blocks: ignored, ignored by default, or a stop and a continuation.
 //! Untraced, most calls never notice. A child sends them, so that the number is known, and ends the call at last.
 
+use std::fs::File;
 use std::io::{Read, Result, Write};
 use std::os::fd::AsFd;
 
@@ -12,7 +13,7 @@ use crate::{me, say, told};
 
 const SENT: i32 = 20;
 
-type Call = fn(&std::io::PipeReader) -> String;
+type Call = fn(&File) -> String;
 
 const CALLS: [(&str, Call); 3] = [
     ("read", |mut pipe| told(pipe.read(&mut [0]))),
@@ -39,7 +40,7 @@ pub(crate) fn table() -> Result<i32> {
             if name == "epoll_wait" && signals.contains(&libc::SIGSTOP) {
                 continue; // signal(7): ends with EINTR on SIGCONT, untraced too, if it was asleep already
             }
-            let (reader, mut writer) = std::io::pipe()?;
+            let (reader, mut writer) = crate::pipe()?;
             let parent = me();
             let child = sys::fork(|| {
                 for signal in (0..SENT).flat_map(|_| signals) {

@@ -48,7 +48,7 @@ pub(crate) fn table() -> Result<i32> {
 
 /// Ended by the handler if it restarts.
 fn read_pipe(restarts: bool) -> String {
-    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let (mut reader, writer) = crate::pipe().expect("a pipe");
     let writer = writer.into();
     sys::poke_after_three(restarts.then_some(&writer));
     let result = told(reader.read(&mut [0]));
@@ -58,7 +58,7 @@ fn read_pipe(restarts: bool) -> String {
 
 /// The child ends when the handler pokes it.
 fn wait_child(restarts: bool) -> String {
-    let (mut reader, writer) = std::io::pipe().expect("a pipe");
+    let (mut reader, writer) = crate::pipe().expect("a pipe");
     let writer = writer.into();
     let child = match sys::fork(|| i32::from(reader.read(&mut [0]).is_err())) {
         Ok(child) => child,
@@ -75,7 +75,7 @@ fn wait_child(restarts: bool) -> String {
 }
 
 fn poll_pipe() -> String {
-    let (reader, _writer) = std::io::pipe().expect("a pipe");
+    let (reader, _writer) = crate::pipe().expect("a pipe");
     let mut fds = [PollFd::new(reader.as_fd(), PollFlags::POLLIN)];
     told(poll(&mut fds, PollTimeout::from(60_000u16)).map_err(Into::into))
 }

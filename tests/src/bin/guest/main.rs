@@ -1,6 +1,5 @@
 //! Real programs to be traced, one per subcommand. Each prints every errno, wait status and signal count that it sees,
 //! and no pid or time, so that a traced run can be compared with an untraced one byte for byte.
-#![expect(clippy::print_stdout, reason = "a guest is a traced command: stdout is its own")]
 
 mod attachee;
 mod deaths;
@@ -14,6 +13,8 @@ mod pipes;
 mod signals;
 mod stops;
 mod timers;
+
+use std::fs::File;
 
 use conformance::sys;
 
@@ -68,6 +69,12 @@ pub(crate) fn me() -> i32 {
     std::process::id() as i32
 }
 
+/// A pipe: the end to read, the end to write.
+pub(crate) fn pipe() -> std::io::Result<(File, File)> {
+    let (reader, writer) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    Ok((reader.into(), writer.into()))
+}
+
 /// The path of this program.
 pub(crate) fn own_path() -> String {
     std::env::current_exe().expect("/proc is mounted").to_str().expect("a path in UTF-8").to_owned()
@@ -86,6 +93,7 @@ fn main() {
         "vfork-exec" => exec::by_vfork(),
         "mark" => exec::marked(&args[1..]),
         "say" => exec::tell(&args[1..]),
+        "endless" => many::endless(),
         "signals" => signals::all(),
         "queued" => signals::queued(),
         "child-signals" => signals::of_children(),

@@ -89,6 +89,30 @@ pub(crate) fn orphans() -> Result<i32> {
     Ok(5)
 }
 
+/// Three processes and their threads that never end, and short children all the while.
+pub(crate) fn endless() -> Result<i32> {
+    for _ in 0..2 {
+        sys::fork(|| {
+            loop {
+                match sys::fork(|| 0) {
+                    Ok(child) => drop(sys::wait(child, 0)),
+                    Err(_) => return 1,
+                }
+            }
+        })?;
+    }
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                loop {
+                    sys::getppid_raw();
+                }
+            });
+        }
+    });
+    Ok(0)
+}
+
 /// Waits until the process has ended.
 fn ended(pidfd: &OwnedFd) -> nix::Result<i32> {
     poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)

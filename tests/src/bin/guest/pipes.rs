@@ -11,9 +11,9 @@ const LEN: usize = 1 << 20;
 
 /// The pipeline, then the errors.
 pub(crate) fn all() -> Result<i32> {
-    let (mut doubled, out) = std::io::pipe()?;
+    let (mut doubled, out) = crate::pipe()?;
     let filter = sys::fork(|| {
-        let Ok((mut numbers, source)) = std::io::pipe() else { return 1 };
+        let Ok((mut numbers, source)) = crate::pipe() else { return 1 };
         let writer = sys::fork(|| {
             let bytes: Vec<u8> = (0..LEN).map(|i| i as u8).collect();
             i32::from((&source).write_all(&bytes).is_err())
@@ -37,14 +37,14 @@ pub(crate) fn all() -> Result<i32> {
     for disposition in [libc::SIG_DFL, libc::SIG_IGN] {
         let child = sys::fork(|| {
             let _ = sys::set_disposition(libc::SIGPIPE, disposition);
-            let Ok((reader, mut writer)) = std::io::pipe() else { return 1 };
+            let Ok((reader, mut writer)) = crate::pipe() else { return 1 };
             drop(reader);
             writer.write_all(b"!").map_err(|error| error.raw_os_error()).err().flatten().unwrap_or(0)
         })?;
         say!("broken pipe: {}", waited(child, 0));
     }
 
-    let (mut reader, mut writer) = std::io::pipe()?;
+    let (mut reader, mut writer) = crate::pipe()?;
     fcntl(&reader, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     fcntl(&writer, FcntlArg::F_SETFL(OFlag::O_NONBLOCK))?;
     say!("empty: {}", told(reader.read(&mut [0])));

@@ -40,7 +40,7 @@ pub(crate) fn reported() -> Result<i32> {
 
 /// A stopped process group that loses its last relative is sent SIGHUP and SIGCONT.
 pub(crate) fn orphaned_group() -> Result<i32> {
-    let (mut words, mut mouth) = std::io::pipe()?;
+    let (mut words, mut mouth) = crate::pipe()?;
     // A session of its own: whoever adopts the grandchild is outside it.
     let parent = sys::fork(|| {
         let _ = setsid();
