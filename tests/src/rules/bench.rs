@@ -7,7 +7,7 @@ use std::fmt::Display;
 use std::panic::Location;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
-use kernel_model::client::Trace;
+use kernel_model::client::{Trace, read_text};
 use kernel_model::scheme::{Caller, Host, Program};
 
 use crate::ensure;
@@ -242,6 +242,11 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// The text of its `status`.
+    pub fn status(&self, pid: Pid) -> Check<Vec<u8>> {
+        Ok(read_text(self.host, &format!("proc:{pid}/status"))?)
+    }
+
     /// How it ended; waits for that.
     pub fn ended(&self, pid: Pid) -> Check<Status> {
         self.host.wait(pid, true)?.ok_or_else(|| Failure::new("a blocking wait gave nothing"))
@@ -255,25 +260,29 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Starts the guest's first program under a pid that was in use before. Others may be faster, so it tries often.
-    pub fn start_as(&self, pid: Pid) -> Check<Pid> {
-        const TRIES: usize = 100;
+    /// Starts the guest's first program under a pid that was in use before, by a process with this `status`. It tries
+    /// often: others may be faster, and Linux tells starts apart only by the clock tick.
+    pub fn start_as(&self, pid: Pid, former: &[u8]) -> Check<Pid> {
+        const TRIES: usize = 2000;
         for _ in 0..TRIES {
             ensure!(self.stage.reuse_pid(pid), "this machine cannot be made to use a pid again");
-            if self.start()? == pid {
+            let new = self.start()?;
+            if new == pid && self.status(pid)? != former {
                 return Ok(pid);
             }
+            self.host.kill(new, Signal::KILL)?;
+            self.ended(new)?;
         }
         Err(Failure::new(format!("{TRIES} times, another process got pid {pid}")))
     }
 }
 
-/// A rule may fail anywhere; its guests must not outlive it.
+/// A rule may fail anywhere; its guests must not outlive it, and their statuses not stay for the next rule.
 impl Drop for Bench<'_> {
     fn drop(&mut self) {
         for pid in self.started.take() {
-            if self.host.wait(pid, false) == Ok(None) {
-                let _ = self.host.kill(pid, Signal::KILL);
+            if self.host.wait(pid, false) == Ok(None) && self.host.kill(pid, Signal::KILL).is_ok() {
+                let _ = self.host.wait(pid, true);
             }
         }
     }

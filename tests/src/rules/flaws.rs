@@ -257,10 +257,11 @@ top:
         guest: CALLS,
         run: |b| {
             let (pid, trace) = b.begin_with(OpenFlags::O_EXCL)?;
+            let former = b.status(pid)?;
             let (regs, mem) = (trace.regs()?, trace.mem()?);
             trace.resume(PtraceFlags::empty())?;
             same!(b.ended(pid)?, Status::exited(3));
-            let again = b.start_as(pid)?;
+            let again = b.start_as(pid, &former)?;
             same!(refused(trace.next())?, Errno::ESRCH);
             same!(refused(trace.resume(PRE))?, Errno::ESRCH);
             same!(refused(regs.int())?, Errno::ESRCH);
