@@ -1,6 +1,6 @@
 //! A complete tracer: the name and result of every system call of a command, and how it ended.
 //!
-//! `cargo run -p userland --example minimal -- /bin/true` (or a simulator program, `FILE.prog`)
+//! `cargo run -p userland --example minimal -- /bin/true` (or a simulator program, `FILE.asm`)
 
 use std::os::unix::ffi::OsStringExt;
 
@@ -39,13 +39,16 @@ fn trace(host: &dyn Host, calls: &Calls, program: &Program) -> Result<Status, Er
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<Vec<u8>> = std::env::args_os().skip(1).map(|arg| arg.into_vec()).collect();
-    let path = args.first().cloned().ok_or("usage: minimal PROGRAM [ARG]... | minimal FILE.prog")?;
-    let backend = match path.ends_with(b".prog") {
-        true => Backend::Sim { program: std::fs::read_to_string(std::str::from_utf8(&path)?)? },
-        false => Backend::Linux,
+    let path = args.first().cloned().ok_or("usage: minimal PROGRAM [ARG]... | minimal FILE.asm")?;
+    let (backend, path) = match path.ends_with(b".asm") {
+        true => {
+            let (sim, name) = Backend::simulator(&std::fs::read_to_string(std::str::from_utf8(&path)?)?)?;
+            (sim, name.into_bytes())
+        }
+        false => (Backend::Linux, path),
     };
-    let program = Program { path, args, env: None };
-    let status = with_host(&backend, |host| trace(host, &calls(&backend), &program))??;
+    let (names, program) = (calls(&backend), Program { path, args, env: None });
+    let status = with_host(backend, |host| trace(host, &names, &program))?;
     eprintln!("ended: {status:?}");
     Ok(())
 }

@@ -99,10 +99,8 @@ fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
             let program = std::fs::read_to_string(file)
                 .map_err(|cause| Failure::Input { path: file.to_string_lossy().into_owned(), cause })?;
             let args = args.command.iter().cloned().map(OsString::into_vec).collect();
-            let (machine, name) = Backend::simulator(&program).map_err(|cause| Failure::Program {
-                path: file.to_string_lossy().into_owned(),
-                cause,
-            })?;
+            let (machine, name) = Backend::simulator(&program)
+                .map_err(|cause| Failure::Program { path: file.to_string_lossy().into_owned(), cause })?;
             Ok((machine, Target::Program(Program { path: name.into_bytes(), args, env: None })))
         }
     }
