@@ -1,0 +1,240 @@
+//! Section S, system calls: R27–R33. What a tracer sees of a call, changes in it, and skips.
+
+use kernel_model::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::client::Trace;
+
+use super::attach::{SELF_STOPPER, stopped_child};
+use super::bench::{event, events_to_end, refused};
+use super::flags::CALLS;
+use super::{Bench, Check, Rule};
+use crate::{ensure, same};
+
+const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
+const POST: PtraceFlags = PtraceFlags::STOP_POST_SYSCALL;
+const SIGNAL: PtraceFlags = PtraceFlags::STOP_SIGNAL;
+const IGNORE: PtraceFlags = PtraceFlags::FLAG_IGNORE;
+
+/// Sends itself a signal that a handler takes, which makes a call of its own.
+pub(super) const SELF_SIGNALLER: &str = "
+program main
+.text
+    sys rt_sigaction, sig.usr1, action, 0, 8
+    sys getpid
+    mov rdi, rax
+    mov rsi, sig.usr1
+    mov rax, sys.kill
+    syscall
+back:
+    sys exit, 0
+handler:
+    sys getuid
+    ret
+restorer:
+    sys rt_sigreturn
+.data
+action:
+    .word handler, sa.restorer, restorer, 0
+";
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        id: "R27",
+        sentence: "When a tracer changes the registers at PRE, the call that is made has the changed number and arguments; at POST \
+                   rax is its result.",
+        guest: "
+program main
+.text
+    sys getpgid, 0x11, 0x22, 0x33
+    sys exit, 5
+",
+        run: |b| {
+            let (_, trace) = b.begin()?;
+            b.to_call(&trace, "getpgid")?;
+            let regs = trace.regs()?;
+            let mut at = regs.int()?;
+            same!((at.rax, at.rdi, at.rsi, at.rdx), (b.call("getpgid"), 0x11, 0x22, 0x33));
+            at.rax = b.call("getppid");
+            regs.set_int(&at)?;
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            same!(regs.int()?.rax, u64::from(b.me().pid.0));
+            trace.resume(PRE)?;
+            event(&trace, PRE)?;
+            let mut at = regs.int()?;
+            at.rdi = 11;
+            regs.set_int(&at)?;
+            trace.resume(PtraceFlags::empty())?;
+            same!(b.ended(trace.pid())?, Status::exited(11));
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R28",
+        sentence: "When IGNORE is in the write that resumes from PRE, that call is skipped; in the write that asked for the PRE it \
+                   has no effect on it.",
+        guest: CALLS,
+        run: |b| {
+            let (pid, trace) = b.begin()?;
+            let regs = trace.regs()?;
+            trace.resume(PRE | IGNORE)?;
+            event(&trace, PRE)?;
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            same!(regs.int()?.rax, u64::from(pid.0));
+            trace.resume(PRE)?;
+            event(&trace, PRE)?;
+            let mut at = regs.int()?;
+            at.rax = 99;
+            regs.set_int(&at)?;
+            trace.resume(POST | IGNORE)?;
+            event(&trace, POST)?;
+            same!(regs.int()?.rax, 99);
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R29",
+        sentence: "When IGNORE is written alone, it is honoured: the call is skipped and the tracee runs free (RFC wording).",
+        guest: "
+program main
+.text
+    sys exit, 5
+    sys exit, 6
+",
+        run: |b| {
+            let (pid, trace) = b.begin()?;
+            b.to_call(&trace, "exit")?;
+            trace.resume(IGNORE)?;
+            same!(b.ended(pid)?, Status::exited(6));
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R30",
+        sentence: "When a call is skipped, its result is the rax that the tracer left, and POST still comes if asked for.",
+        guest: "
+program main
+.text
+    sys getpid
+    mov rdi, rax
+    mov rax, sys.exit
+    syscall
+",
+        run: |b| {
+            let (pid, trace) = b.begin()?;
+            let pre = b.to_call(&trace, "getpid")?;
+            let regs = trace.regs()?;
+            let mut at = regs.int()?;
+            at.rax = 123;
+            regs.set_int(&at)?;
+            trace.resume(POST | IGNORE)?;
+            let post = event(&trace, POST)?;
+            same!(post.e, pre.e);
+            same!(regs.int()?.rax, 123);
+            trace.resume(PtraceFlags::empty())?;
+            same!(b.ended(pid)?, Status::exited(123));
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R31",
+        sentence: "When a call does not come back (exit, a successful exec, the return from a handler), it has no POST.",
+        guest: "
+program main
+.text
+    sys execve, path, arguments, arguments
+    sys exit, 1
+.data
+path:
+    .path other
+arguments:
+    .word 0
+program other
+.text
+    sys rt_sigaction, sig.usr1, action, 0, 8
+    sys getpid
+    mov rdi, rax
+    mov rsi, sig.usr1
+    mov rax, sys.kill
+    syscall
+    sys exit, 0
+handler:
+    ret
+restorer:
+    sys rt_sigreturn
+.data
+action:
+    .word handler, sa.restorer, restorer, 0
+",
+        run: |b| {
+            let (_, trace) = b.begin()?;
+            let events = events_to_end(&trace, PRE | POST)?;
+            let has_post = |pre: &&PtraceEvent| events.iter().any(|e| e.cause() == POST && e.e == pre.e);
+            let alone: Vec<u64> = events
+                .iter()
+                .filter(|e| e.cause() == PRE)
+                .filter(|pre| !has_post(pre))
+                .map(|pre| pre.d)
+                .collect();
+            same!(alone, ["execve", "rt_sigreturn", "exit"].map(|name| b.call(name)));
+            let posts = events.iter().filter(|e| e.cause() == POST).count();
+            same!(posts, 3);
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R32",
+        sentence: "When a signal is handled inside a call, the handler's calls nest: PRE kill, SIGNAL, the handler's PREs and POSTs, \
+                   PRE sigreturn, POST kill.",
+        guest: SELF_SIGNALLER,
+        run: |b| {
+            same!(
+                order(b)?,
+                [
+                    (PRE, "kill"),
+                    (SIGNAL, ""),
+                    (PRE, "getuid"),
+                    (POST, "getuid"),
+                    (PRE, "rt_sigreturn"),
+                    (POST, "kill"),
+                    (PRE, "exit")
+                ]
+                .map(|(cause, name)| (cause, if name.is_empty() { 0 } else { b.call(name) }))
+            );
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R33",
+        sentence: "When a process stopped itself by kill(SIGSTOP) before it was opened, its first POST is of that kill.",
+        guest: SELF_STOPPER,
+        run: |b| {
+            same!(first_post_of_stopped(b)?, b.call("kill"));
+            Ok(())
+        },
+    },
+];
+
+/// All stops of [`SELF_SIGNALLER`] from its kill on: cause, and number of the call.
+pub(super) fn order(b: &Bench<'_>) -> Check<Vec<(PtraceFlags, u64)>> {
+    let (_, trace) = b.begin()?;
+    let mut all = vec![b.to_call(&trace, "kill")?];
+    all.extend(events_to_end(&trace, PRE | POST | SIGNAL)?);
+    Ok(all.iter().map(|event| (event.cause(), event.d)).collect())
+}
+
+/// The call number of the first POST of [`SELF_STOPPER`]'s child, opened while it was stopped.
+pub(super) fn first_post_of_stopped(b: &Bench<'_>) -> Check<u64> {
+    let (pid, main) = b.begin()?;
+    let child = stopped_child(b, &main)?;
+    let trace = Trace::open(b.host, child, OpenFlags::O_TRUNC)?;
+    trace.resume(POST)?;
+    b.host.kill(child, Signal::CONT)?;
+    let first = event(&trace, POST)?;
+    trace.resume(PtraceFlags::empty())?;
+    main.resume(PtraceFlags::empty())?;
+    same!(refused(trace.next())?, Errno::ESRCH);
+    let status = b.ended(pid)?;
+    ensure!(status == Status::exited(5), "{status:?}");
+    Ok(first.d)
+}

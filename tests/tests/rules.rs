@@ -1,0 +1,137 @@
+//! Every rule of RFC 0002 on every machine, and each one broken on the simulator to see its test fail.
+//!
+//! `sim::R11` and `linux::R11` must hold; `quirk::R11` must not, and says so by passing; `divergence::R32` must do what
+//! RFC 0003 says instead, and the rule must indeed not hold there. After the run, a line for each machine.
+//!
+//! A rule on Linux runs in a process of its own, which is a process group: nothing it starts outlives it, and one that
+//! hangs is a failure.
+
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use conformance::rules::stage::{Run, on_linux, on_sim};
+use conformance::rules::{ACID, Access, Rule, divergence, rules};
+use libtest_mimic::{Arguments, Failed, Trial};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
+/// Names the rule that this process is to run on Linux, and how.
+const CHILD: &str = "TRACEFD_RULE";
+/// Far more than any rule takes.
+const LIMIT: Duration = Duration::from_secs(60);
+
+const POLICIES: [Access; 2] = [Access::SameUser, Access::Descendants];
+
+static ON_SIM: AtomicUsize = AtomicUsize::new(0);
+static ON_LINUX: AtomicUsize = AtomicUsize::new(0);
+static DIVERGENT: AtomicUsize = AtomicUsize::new(0);
+
+fn all() -> impl Iterator<Item = &'static Rule> {
+    rules().chain([&ACID])
+}
+
+fn holds_on_sim(rule: &'static Rule) -> Result<(), Failed> {
+    for access in POLICIES {
+        on_sim(rule.guest, rule.run, access, None).map_err(|why| format!("under {access:?}: {why}"))?;
+    }
+    ON_SIM.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+fn fails_under_quirk(rule: &'static Rule) -> Result<(), Failed> {
+    match on_sim(rule.guest, rule.run, Access::Descendants, Some(rule.id)) {
+        Err(_) => Ok(()),
+        Ok(()) => Err("it holds although it is broken: the test cannot fail".into()),
+    }
+}
+
+/// Runs this program again for one rule on Linux; what it says on stderr if it fails.
+fn in_child(task: &str) -> Result<(), Failed> {
+    let child = Command::new(std::env::current_exe()?)
+        .env(CHILD, task)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()?;
+    let group = Pid::from_raw(child.id().cast_signed());
+    let (done, ended) = mpsc::channel();
+    std::thread::spawn(move || done.send(child.wait_with_output()));
+    let output = ended.recv_timeout(LIMIT);
+    // Guests that are left keep the pipe open as well.
+    let _ = killpg(group, Signal::SIGKILL);
+    let output = output.map_err(|_| format!("it did not end in {LIMIT:?}"))??;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(format!("{}\n{}", output.status, String::from_utf8_lossy(&output.stderr)).into())
+}
+
+/// The other side of [`in_child`].
+fn be_child(task: &str) -> ExitCode {
+    let (how, id) = task.split_once(' ').unwrap_or(("", task));
+    let Some(rule) = all().find(|rule| rule.id == id) else {
+        eprintln!("no rule is named {id}");
+        return ExitCode::FAILURE;
+    };
+    let run: Run = match how {
+        "diverge" => divergence::row(id).map_or(rule.run, |row| row.run),
+        _ => rule.run,
+    };
+    for access in POLICIES {
+        if let Err(why) = on_linux(rule.guest, run, access) {
+            eprintln!("under {access:?}: {why}");
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn holds_on_linux(rule: &'static Rule) -> Result<(), Failed> {
+    in_child(&format!("hold {}", rule.id))?;
+    ON_LINUX.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+fn diverges_on_linux(rule: &'static Rule) -> Result<(), Failed> {
+    in_child(&format!("diverge {}", rule.id))?;
+    if in_child(&format!("hold {}", rule.id)).is_ok() {
+        return Err("the rule holds by now: remove its row here and in RFC 0003".into());
+    }
+    DIVERGENT.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    if let Ok(task) = std::env::var(CHILD) {
+        return be_child(&task);
+    }
+    let args = Arguments::from_args();
+    let mut trials = Vec::new();
+    for rule in all() {
+        let id = rule.id;
+        trials.push(Trial::test(format!("sim::{id}"), || holds_on_sim(rule)));
+        trials.push(match divergence::row(id) {
+            None => Trial::test(format!("linux::{id}"), || holds_on_linux(rule)),
+            Some(_) => Trial::test(format!("divergence::{id}"), || diverges_on_linux(rule)),
+        });
+    }
+    for rule in rules() {
+        trials.push(Trial::test(format!("quirk::{}", rule.id), || fails_under_quirk(rule)));
+    }
+    let conclusion = libtest_mimic::run(&args, trials);
+    if !args.list {
+        let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+        let rules = all().count();
+        eprintln!("sim: {} of {rules} rules hold", count(&ON_SIM));
+        eprintln!(
+            "linux: {} of {rules} rules hold, {} diverge as documented",
+            count(&ON_LINUX),
+            count(&DIVERGENT)
+        );
+    }
+    conclusion.exit_code()
+}
