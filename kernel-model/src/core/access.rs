@@ -1,6 +1,6 @@
 //! Who may touch whom. Asked once, when a path is opened (R5).
 
-use super::{Core, Error, Facts, Machine, Phase, Pid, Result};
+use super::{ClientId, Core, Error, Facts, Holder, Machine, Pid, Result, SeatId};
 use crate::scheme::Caller;
 
 /// The rule of this kernel. The machine may refuse more.
@@ -13,11 +13,11 @@ pub enum Policy {
 }
 
 impl<M: Machine> Core<M> {
-    /// Whether `caller` may control this task. User 0 may, except itself; group 0 means nothing (F1).
+    /// Whether `client`, who is `caller`, may control this task. User 0 may, except itself; group 0 means nothing (F1).
     ///
     /// Errors: `Gone`, `Denied`.
-    pub fn check(&mut self, policy: Policy, caller: Caller, pid: Pid) -> Result<()> {
-        if caller.uid == 0 && self.is_traced(pid) {
+    pub fn check(&mut self, policy: Policy, client: ClientId, caller: Caller, pid: Pid) -> Result<()> {
+        if caller.uid == 0 && self.is_traced_by(client, pid) {
             // Nobody traces itself, so this is not the caller: nothing is left to ask.
             return Ok(());
         }
@@ -39,10 +39,12 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    fn is_traced(&self, pid: Pid) -> bool {
-        self.pids
-            .get(&pid)
-            .is_some_and(|key| matches!(self.tasks[key.0].phase, Phase::Running | Phase::Stopped))
+    /// Whether the client has a seat at the task, or was told of its birth and has not decided.
+    fn is_traced_by(&self, client: ClientId, pid: Pid) -> bool {
+        let Some(tracee) = self.pids.get(&pid).map(|key| &self.tasks[key.0]) else { return false };
+        let mine = |seat: &SeatId| self.seats[seat.0].owner == client;
+        let told = |holder: &Holder| matches!(holder, Holder::Parent(seat) if mine(seat));
+        tracee.seats.iter().any(mine) || tracee.holders.iter().any(told)
     }
 
     /// Walks up from the parent. The tree is finite and has no cycles, but it moves while we look: a parent that is gone

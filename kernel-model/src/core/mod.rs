@@ -104,6 +104,7 @@ struct Tracee {
 
 #[derive(Clone, Hash, Debug)]
 struct Seat {
+    owner: ClientId,
     task: TaskKey,
     stops: Demand,
     notes: Demand,

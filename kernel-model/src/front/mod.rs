@@ -94,7 +94,7 @@ pub(crate) fn open<M: Machine>(ctx: &mut Ctx<'_, M>, path: &str, flags: OpenFlag
     let (_, needs, make) = table.iter().find(|(name, ..)| *name == operation).ok_or(Errno::EINVAL)?;
     let id = ctx.core.identify(pid)?;
     if *needs == Needs::Control {
-        ctx.core.check(ctx.policy, ctx.caller, pid)?;
+        ctx.core.check(ctx.policy, ctx.client, ctx.caller, pid)?;
     }
     make(ctx, id, flags)
 }

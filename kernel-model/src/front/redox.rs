@@ -63,7 +63,7 @@ pub(super) fn take<M: Machine>(ctx: &mut Ctx<'_, M>, id: Identity, flags: OpenFl
         return Err(Errno::EBUSY);
     }
     let on_leave = if flags.contains(OpenFlags::O_EXCL) { OnDeath::Kill } else { OnDeath::Leave };
-    let seat = ctx.core.take(id, on_leave)?;
+    let seat = ctx.core.take(ctx.client, id, on_leave)?;
     if flags.contains(OpenFlags::O_TRUNC) {
         ctx.core.grab(seat, Grab::Quiet);
     }
