@@ -12,8 +12,10 @@ const SIGN: u64 = 1 << 7;
 const OVERFLOW: u64 = 1 << 11;
 /// What arithmetic changes.
 const STATUS: u64 = CARRY | PARITY | ADJUST | ZERO | SIGN | OVERFLOW;
+/// A debug trap follows each instruction that is begun with it.
+pub(super) const TRAP: u64 = 1 << 8;
 /// What a program, or a tracer, may change: the above, and the direction flag.
-pub(super) const CHANGEABLE: u64 = STATUS | 1 << 10;
+pub(super) const CHANGEABLE: u64 = STATUS | TRAP | 1 << 10;
 /// Always set: interrupts on, and a bit that is always 1.
 pub(super) const FIXED: u64 = 1 << 9 | 1 << 1;
 /// Not a digit of the hardware: `and` that keeps only the flags.

@@ -5,6 +5,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::abi::{Errno, FloatRegisters, IntRegisters, Pid, Signal, Status};
 
 use super::Sim;
+use super::alu::TRAP;
 use super::memory::Access;
 use super::process::{Call, Next, Wait};
 use super::signal::{Action, SA_NODEFER, SA_RESETHAND, SA_RESTART, UNMASKABLE, bit};
@@ -84,6 +85,8 @@ impl Sim {
         let int = &mut process.cpu.int;
         (int.rsp, int.rip, int.rdi, int.rsi, int.rdx, int.rax) =
             (base, action.handler, u64::from(signal.0), 0, 0, 0);
+        // A handler begins without it, as on the hardware's systems; the frame gives it back.
+        int.rflags &= !TRAP;
         process.next = Next::User;
         process.call = None;
         self.log.add(pid, || format!("entered handler: {signal}"));

@@ -3,6 +3,7 @@
 use crate::abi::{Pid, Signal, Status};
 use crate::machine::{Demand, Report};
 
+use super::alu::TRAP;
 use super::calls::Reply;
 use super::cpu::Ran;
 use super::frames::failed;
@@ -152,9 +153,13 @@ impl Sim {
         let process = self.process(pid);
         let before = process.cpu.int.rip;
         let steps = process.demands(Demand::STEP);
+        // A debug trap that is nobody's step is a signal (R37).
+        let traps = process.cpu.int.rflags & TRAP != 0;
         match process.cpu.step(&mut process.memory) {
             Ok(Ran::Plain) if steps => self.stop(pid, Report::Step),
-            Ok(Ran::Plain) if std::mem::take(&mut process.stale_step) => self.force(pid, Signal::TRAP),
+            Ok(Ran::Plain) if traps || std::mem::take(&mut process.stale_step) => {
+                self.force(pid, Signal::TRAP);
+            }
             Ok(Ran::Plain) => {}
             Ok(Ran::Call) => {
                 process.step_over = steps;
