@@ -83,7 +83,7 @@ static int run(char **v) {
 	if (!strcmp(c, "go")) { char b; if (read(0, &b, 1) != 1) return 97; return run(v + 1); }
 	if (!strcmp(c, "exit")) return atoi(v[1]);
 	if (!strcmp(c, "read")) { char b; while (read(0, &b, 1) == 1) {} say("eof", 0); return 3; }
-	if (!strcmp(c, "spin")) { static volatile int stop; handle(SIGUSR1); while (!seen[SIGUSR1] && !stop) {} say("usr1", 1); return 4; }
+	if (!strcmp(c, "spin")) { static volatile int stop; handle(SIGUSR1); say("spins", 1); while (!seen[SIGUSR1] && !stop) {} say("usr1", 1); return 4; }
 	if (!strcmp(c, "getppid")) { say("getppid", syscall(SYS_getppid) == getppid()); return 0; }
 	if (!strcmp(c, "value")) { say("value", syscall(SYS_getppid)); return 0; }
 	if (!strcmp(c, "int80")) {
@@ -168,12 +168,17 @@ static int run(char **v) {
 	if (!strcmp(c, "exec")) { execv(v[1], v + 1); return 95; }
 	if (!strcmp(c, "job")) {
 		/* What a shell sees of a job that stops itself twice. */
+		int t[2];
+		char b;
+		if (pipe(t)) return 99;
 		pid_t p = fork();
-		if (!p) { raise(SIGSTOP); raise(SIGTSTP); _exit(7); }
+		/* A continue is seen only while the child lives: it waits until it was. */
+		if (!p) { raise(SIGSTOP); read(t[0], &b, 1); raise(SIGTSTP); read(t[0], &b, 1); _exit(7); }
 		int s;
 		while (waitpid(p, &s, WUNTRACED | WCONTINUED) == p) {
 			say(WIFSTOPPED(s) ? "stopped" : WIFCONTINUED(s) ? "continued" : "ended", s);
 			if (WIFSTOPPED(s)) kill(p, SIGCONT);
+			if (WIFCONTINUED(s) && write(t[1], "c", 1) != 1) return 99;
 			if (WIFEXITED(s)) break;
 		}
 		return 0;
