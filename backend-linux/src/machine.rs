@@ -120,6 +120,8 @@ impl Machine for Linux {
                     // What vanished was found out while looking.
                     None => match self.pending.pop_front() {
                         Some(report) => return Ok(Some(report)),
+                        // Without children, a wait that may block never would.
+                        None if wait == Wait::Block => return Err(Error::Idle),
                         None => return Ok(None),
                     },
                 },
@@ -178,6 +180,19 @@ impl Machine for Linux {
 
     fn facts(&mut self, pid: Pid) -> Result<Facts> {
         facts::facts(os_pid(pid)?, self.own_tid)
+    }
+
+    fn start(&mut self, pid: Pid) -> Result<u64> {
+        let stat = facts::stat(os_pid(pid)?)?;
+        if stat.is_zombie() { Err(Error::Gone) } else { Ok(stat.start) }
+    }
+
+    fn threads(&mut self, pid: Pid) -> Result<Vec<Pid>> {
+        facts::threads(os_pid(pid)?)
+    }
+
+    fn exe(&mut self, pid: Pid) -> Result<Vec<u8>> {
+        facts::exe(os_pid(pid)?)
     }
 
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()> {

@@ -224,6 +224,20 @@ extern "C" fn remember_start() {
 #[unsafe(link_section = ".init_array")]
 static REMEMBER_START: extern "C" fn() = remember_start;
 
+/// Sets SA_NOCLDSTOP on SIGCHLD at its default action.
+pub(crate) fn no_child_stop_signals() {
+    let action = KernelAction {
+        handler: libc::SIG_DFL,
+        flags: c_long::from(libc::SA_NOCLDSTOP),
+        restorer: 0,
+        mask: 0,
+    };
+    // SAFETY: the layout is the kernel's own, the default action needs no restorer, and `action` outlives the call.
+    unsafe {
+        libc::syscall(libc::SYS_rt_sigaction, libc::SIGCHLD, &raw const action, 0usize, MASK_BYTES);
+    }
+}
+
 /// Sets the calling thread's mask, all 64 signals of it, and gives the one before.
 fn swap_mask(mask: Option<u64>) -> u64 {
     let mut old = 0u64;

@@ -5,8 +5,8 @@
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::abi::{
-    EnvRegisters, Errno, Event, EventFlags, FloatRegisters, IntRegisters, OpenFlags, Pid, PtraceEvent, PtraceFlags,
-    Result, SEEK_SET,
+    EnvRegisters, Errno, Event, EventFlags, FloatRegisters, IntRegisters, OpenFlags, Pid, PtraceEvent,
+    PtraceFlags, Result, SEEK_SET,
 };
 use crate::scheme::{Fd, Host};
 

@@ -10,5 +10,11 @@
 
 pub mod abi;
 pub mod client;
+pub mod core;
+pub mod front;
+pub mod kernel;
+pub mod local;
 pub mod machine;
 pub mod scheme;
+pub mod shared;
+pub mod sim;

@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 use bitflags::bitflags;
 
-pub use crate::abi::{Pid, Signal, Status};
 use crate::abi::Errno;
+pub use crate::abi::{Pid, Signal, Status};
 pub use crate::scheme::Program;
 
 /// A task this machine traces, or has started. The generation guards against a reused slot.
@@ -80,7 +80,8 @@ pub enum Report {
     Signal,
     /// One instruction was executed.
     Step,
-    /// A breakpoint instruction. The program counter reads as its address.
+    /// A breakpoint instruction. The program counter reads as its address. Only if demanded: otherwise it is the
+    /// `Signal` that it raises, with the program counter where the hardware left it.
     Trap,
     /// A child was made, process or thread. Both are stopped.
     Born {
@@ -187,7 +188,7 @@ pub enum OnDeath {
 pub enum Wait {
     /// Only what is there.
     Poll,
-    /// Until a report, a [`Wake`], or nothing can happen any more.
+    /// Until a report or a [`Wake`].
     Block,
 }
 
@@ -239,10 +240,6 @@ pub struct Facts {
     pub gid: u32,
     /// Coarse state.
     pub state: State,
-    /// All tasks of the process, itself included, ascending.
-    pub threads: Vec<Pid>,
-    /// The program file, with the name of the scheme it is in (`file:/bin/ls`).
-    pub exe: Vec<u8>,
     /// When it started, in the machine's own unit: (pid, start) never occurs twice.
     pub start: u64,
     /// The foreign tracer, if there is one.
@@ -284,6 +281,9 @@ pub enum Error {
     /// The wait was ended by a signal to the caller.
     #[error("interrupted")]
     Interrupted,
+    /// Nothing is there that could ever end the wait.
+    #[error("nothing to wait for")]
+    Idle,
     /// Anything else, by number.
     #[error("{0}")]
     Other(Errno),
@@ -299,6 +299,7 @@ impl From<Error> for Errno {
             Error::Fault => Errno::EFAULT,
             Error::Invalid => Errno::EINVAL,
             Error::Interrupted => Errno::EINTR,
+            Error::Idle => Errno::EDEADLK,
             Error::Other(errno) => errno,
         }
     }
@@ -335,8 +336,8 @@ pub trait Machine {
     /// Lets a stopped task go on to the next demanded stop.
     fn resume(&mut self, task: Task, verdict: Verdict) -> Result<()>;
 
-    /// The next report. `None`: nothing there (`Poll`), or woken, or nothing can happen any more (`Block`).
-    /// Errors: `Interrupted`.
+    /// The next report. `None`: nothing there (`Poll`), or woken (`Block`).
+    /// Errors: `Interrupted`; `Idle` with `Block`, when no report can come any more without another request.
     fn next_stop(&mut self, wait: Wait) -> Result<Option<(Task, Report)>>;
 
     /// Something that ends `next_stop` from another thread. All are the same.
@@ -364,6 +365,16 @@ pub trait Machine {
 
     /// What is known of a task. Errors: `Gone`. A zombie still has facts.
     fn facts(&mut self, pid: Pid) -> Result<Facts>;
+
+    /// [`Facts::start`] alone, for the cost of that. Errors: `Gone`, also for a zombie.
+    fn start(&mut self, pid: Pid) -> Result<u64>;
+
+    /// All tasks of a task's process, itself included, ascending. Errors: `Gone`.
+    fn threads(&mut self, pid: Pid) -> Result<Vec<Pid>>;
+
+    /// The program file of a task, with the name of the scheme it is in (`file:/bin/ls`); empty for tasks of the system
+    /// itself. Errors: `Gone`.
+    fn exe(&mut self, pid: Pid) -> Result<Vec<u8>>;
 
     /// Sends a signal, on behalf of the owner. Errors: `Gone`, `Denied`, `Invalid`.
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()>;

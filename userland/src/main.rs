@@ -1,2 +1,135 @@
-//! placeholder
-fn main(){}
+//! The binary: reads the command line, makes the machine, runs the tool, ends as the traced command did.
+
+#![forbid(unsafe_code)]
+
+mod machines;
+
+use std::ffi::OsString;
+use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+use kernel_model::abi::{Pid, Status};
+use kernel_model::scheme::Program;
+use userland::cli::{BackendName, Cli, Tool, TraceArgs};
+use userland::ending;
+use userland::failure::Failure;
+use userland::output::Output;
+use userland::select::Selection;
+use userland::signals::{self, Mode, Signals};
+use userland::trace::print::Prefix;
+use userland::trace::{self, Options, Target};
+
+use machines::{Backend, calls, with_host};
+
+fn main() -> ExitCode {
+    match Cli::parse().tool {
+        Tool::Trace(args) => match trace(&args) {
+            Ok(status) => ending::like(status),
+            Err(failure) => ending::failed("trace", &failure),
+        },
+        Tool::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tracefd", &mut script);
+            show(&script)
+        }
+        Tool::Man { tool } => manual(tool.as_deref()),
+    }
+}
+
+fn trace(args: &TraceArgs) -> Result<Status, Failure> {
+    let (backend, target) = machine_and_target(args)?;
+    let calls = calls(&backend);
+    let select = match &args.expr {
+        Some(expression) => {
+            Selection::parse(expression, &calls).map_err(|bad| Failure::Usage(bad.to_string()))?
+        }
+        None => Selection::all(),
+    };
+    // Before the first thread: they inherit the mask.
+    let waited = signals::block();
+    let to_file = args.output.is_some();
+    let output = match &args.output {
+        None => Output::stderr(),
+        Some(path) => {
+            Output::file(path).map_err(|cause| Failure::Output { path: path.display().to_string(), cause })?
+        }
+    };
+    output.keep_flushed();
+    let attached = !args.attach.is_empty();
+    let mode =
+        if attached { Mode::Attached } else { Mode::Spawned { real: args.backend == BackendName::Linux } };
+    let signals = Signals::start(waited, mode, output.clone());
+    let options = Options {
+        follow: args.follow_forks,
+        limit: args.string_limit,
+        calls,
+        select,
+        to_file,
+        // strace's rule: nobody watches a file, and what the tool started needs no announcement.
+        quiet: args.quiet || (to_file && !attached),
+        kill_on_exit: args.kill_on_exit,
+        prefix: match (to_file, args.follow_forks || attached) {
+            (true, true) => Prefix::Always,
+            (false, true) => Prefix::Several,
+            (_, false) => Prefix::Never,
+        },
+    };
+    let end = with_host(backend, |host| trace::run(host, &target, &options, &output, Some(&signals)));
+    output.finish(" <unfinished ...>");
+    Ok(end?.unwrap_or(Status::exited(0)))
+}
+
+fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
+    match args.backend {
+        BackendName::Linux if args.attach.is_empty() => {
+            let target = Target::Command { words: args.command.clone(), search: std::env::var_os("PATH") };
+            Ok((Backend::Linux, target))
+        }
+        BackendName::Linux => {
+            Ok((Backend::Linux, Target::Attach(args.attach.iter().copied().map(Pid).collect())))
+        }
+        BackendName::Sim => {
+            let Some(file) = args.command.first() else {
+                return Err(Failure::Usage(
+                    "the simulator starts with its program: give a FILE, not -p".to_owned(),
+                ));
+            };
+            let program = std::fs::read_to_string(file)
+                .map_err(|cause| Failure::Input { path: file.to_string_lossy().into_owned(), cause })?;
+            let args = args.command.iter().cloned().map(OsString::into_vec).collect();
+            let (machine, name) = Backend::simulator(&program)
+                .map_err(|cause| Failure::Program { path: file.to_string_lossy().into_owned(), cause })?;
+            Ok((machine, Target::Program(Program { path: name.into_bytes(), args, env: None })))
+        }
+    }
+}
+
+fn manual(tool: Option<&str>) -> ExitCode {
+    let mut command = Cli::command();
+    command.build();
+    let wanted = match tool {
+        None => Some(command),
+        Some(tool) => command.find_subcommand(tool).cloned(),
+    };
+    let Some(wanted) = wanted else {
+        let names: Vec<_> = Cli::command().get_subcommands().map(|tool| tool.get_name().to_owned()).collect();
+        let failure = Failure::Usage(format!("no such tool; there are: {}", names.join(", ")));
+        return ending::failed("man", &failure);
+    };
+    let mut page = Vec::new();
+    match clap_mangen::Man::new(wanted).render(&mut page) {
+        Ok(()) => show(&page),
+        Err(cause) => ending::failed("man", &Failure::Output { path: "the manual page".to_owned(), cause }),
+    }
+}
+
+/// To standard output, which belongs to no traced command here.
+fn show(text: &[u8]) -> ExitCode {
+    match io::stdout().write_all(text).and_then(|()| io::stdout().flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(cause) if cause.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS, // the reader has had enough
+        Err(cause) => ending::failed("show", &Failure::Output { path: "standard output".to_owned(), cause }),
+    }
+}

@@ -1,0 +1,122 @@
+//! Operations that could not finish. Whoever runs this kernel sleeps until [`Core::is_woken`], tries again, and then
+//! calls [`Core::finish`]: a waiter may hold a task until then.
+
+use super::{Core, Holder, Identity, Phase, SeatId, TaskKey};
+use crate::machine::{Demand, Error, Machine, OnDeath, Pid, RegSet, Result, State, Verdict};
+
+/// A waiter's number.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub struct WaiterId(pub(super) usize);
+
+/// What ends a wait.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum On {
+    /// A notice or a stop for a seat, or the end of its task.
+    Seat(SeatId),
+    /// The next stop of a task, which is then held for the waiter.
+    Stop(TaskKey),
+    /// The end of a spawned process.
+    Child(Pid),
+    /// Something of a front-end's own.
+    Front(usize),
+}
+
+#[derive(Clone, Hash, Debug)]
+pub(super) struct Waiter {
+    pub(super) on: On,
+    woken: bool,
+}
+
+impl<M: Machine> Core<M> {
+    /// Registers a wait.
+    pub fn wait_on(&mut self, on: On) -> WaiterId {
+        WaiterId(self.waiters.insert(Waiter { on, woken: false }))
+    }
+
+    /// Wakes all that wait on this.
+    pub fn wake(&mut self, on: On) {
+        for (_, waiter) in self.waiters.iter_mut().filter(|(_, waiter)| waiter.on == on) {
+            waiter.woken = true;
+        }
+    }
+
+    /// Whether it is time to try again.
+    pub fn is_woken(&self, waiter: WaiterId) -> bool {
+        self.waiters[waiter.0].woken
+    }
+
+    /// The operation is over, done or given up: what the waiter held is let go.
+    pub fn finish(&mut self, waiter: WaiterId) {
+        if let On::Stop(key) = self.waiters.remove(waiter.0).on
+            && self.tasks.contains(key.0)
+        {
+            self.let_go(key, Holder::Waiter(waiter), Verdict::Proceed);
+        }
+    }
+
+    /// A stop is held for everyone who waits for one. Whatever stop it is, registers can be had in it.
+    pub(super) fn catch_waiters(&mut self, key: TaskKey) {
+        if self.waiters.is_empty() {
+            return;
+        }
+        let caught: Vec<WaiterId> =
+            self.waiters.iter().filter(|(_, w)| w.on == On::Stop(key)).map(|(id, _)| WaiterId(id)).collect();
+        for waiter in caught {
+            self.waiters[waiter.0].woken = true;
+            self.hold(key, Holder::Waiter(waiter));
+        }
+    }
+
+    /// Runs `act` on a task that is stopped for it, shortly, if it is not stopped already; nobody needs a seat.
+    /// `Err(Ok(waiter))`: wait for this and try again.
+    ///
+    /// Errors: `Gone`, `Unstoppable`, and those of attaching.
+    pub fn with_stopped<R>(
+        &mut self,
+        id: Identity,
+        act: impl FnOnce(&mut M, crate::machine::Task) -> Result<R>,
+    ) -> std::result::Result<R, std::result::Result<WaiterId, Error>> {
+        let id = self.current(id);
+        let key = self.live(id).map_err(Err)?;
+        let tracee = &self.tasks[key.0];
+        if tracee.phase == Phase::Stopped {
+            return act(&mut self.machine, tracee.task).map_err(Err);
+        }
+        let task = tracee.task;
+        let cannot_stop =
+            matches!(self.machine.facts(id.pid), Ok(facts) if facts.state == State::Uninterruptible);
+        let asked = if cannot_stop { Err(Error::Unstoppable) } else { self.machine.interrupt(task) };
+        match asked {
+            Ok(()) => Err(Ok(self.wait_on(On::Stop(key)))),
+            Err(error) => {
+                self.settle(key);
+                Err(Err(error))
+            }
+        }
+    }
+
+    /// The task, attached for the moment if it was not.
+    fn live(&mut self, id: Identity) -> Result<TaskKey> {
+        if let Some(&key) = self.pids.get(&id.pid) {
+            self.know_start(key)?;
+            match self.tasks[key.0].phase {
+                Phase::Gone => return Err(Error::Gone),
+                Phase::Running | Phase::Stopped if self.tasks[key.0].id.start == id.start => return Ok(key),
+                Phase::Running | Phase::Stopped => return Err(Error::Gone),
+                Phase::Free => {}
+            }
+        }
+        if self.machine.start(id.pid)? != id.start {
+            return Err(Error::Gone);
+        }
+        let task = self.machine.attach(id.pid, OnDeath::Leave)?;
+        let key = self.adopt(task, id, Phase::Running);
+        self.tasks[key.0].pushed = Demand::empty();
+        Ok(key)
+    }
+
+    /// Size of a register file.
+    pub fn reg_size(&self, set: RegSet) -> usize {
+        self.machine.reg_size(set)
+    }
+}

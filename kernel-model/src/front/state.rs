@@ -1,0 +1,110 @@
+//! `mem` and `regs/*`: the task's state as bytes. They need no session.
+
+use super::{Ctx, Step};
+use crate::abi::{Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET};
+use crate::core::Identity;
+use crate::machine::{Machine, RegSet};
+
+/// A cursor over the address space. Memory is reached whether the task runs or not.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct Mem {
+    id: Identity,
+    cursor: u64,
+}
+
+impl Mem {
+    pub(super) fn new(id: Identity) -> Mem {
+        Mem { id, cursor: 0 }
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        self.id.pid
+    }
+
+    pub(super) fn read<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, buf: &mut [u8]) -> Result<usize> {
+        let id = ctx.core.current(self.id);
+        if !buf.is_empty() {
+            ctx.core.machine().read_mem(id.pid, id.start, self.cursor, buf)?;
+        }
+        self.advance(buf.len())
+    }
+
+    pub(super) fn write<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, bytes: &[u8]) -> Result<usize> {
+        let id = ctx.core.current(self.id);
+        if !bytes.is_empty() {
+            ctx.core.machine().write_mem(id.pid, id.start, self.cursor, bytes)?;
+        }
+        self.advance(bytes.len())
+    }
+
+    pub(super) fn seek(&mut self, offset: i64, whence: u32) -> Result<u64> {
+        self.cursor = seek(self.cursor, i64::MAX as u64, offset, whence)?;
+        Ok(self.cursor)
+    }
+
+    fn advance(&mut self, n: usize) -> Result<usize> {
+        self.cursor = self.cursor.checked_add(n as u64).ok_or(Errno::EFAULT)?;
+        Ok(n)
+    }
+}
+
+/// A register file: no cursor, every access starts at its first byte.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct Regs {
+    id: Identity,
+    set: RegSet,
+}
+
+impl Regs {
+    pub(super) fn new(id: Identity, set: RegSet) -> Regs {
+        Regs { id, set }
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        self.id.pid
+    }
+
+    pub(super) fn set(&self) -> RegSet {
+        self.set
+    }
+
+    /// A short buffer gets the first bytes.
+    pub(super) fn read<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, buf: &mut [u8]) -> Step<usize> {
+        let n = ctx.core.reg_size(self.set).min(buf.len());
+        let buf = &mut buf[..n];
+        step(ctx.core.with_stopped(self.id, |machine, task| machine.read_regs(task, self.set, buf)), n)
+    }
+
+    /// A short write takes nothing; a long one only the file's size.
+    pub(super) fn write<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, bytes: &[u8]) -> Step<usize> {
+        let n = ctx.core.reg_size(self.set);
+        let Some(bytes) = bytes.get(..n) else { return Step::Done(Ok(0)) };
+        step(ctx.core.with_stopped(self.id, |machine, task| machine.write_regs(task, self.set, bytes)), n)
+    }
+}
+
+fn step(
+    result: std::result::Result<(), std::result::Result<crate::core::WaiterId, crate::machine::Error>>,
+    n: usize,
+) -> Step<usize> {
+    match result {
+        Ok(()) => Step::Done(Ok(n)),
+        Err(Ok(waiter)) => Step::Wait(waiter),
+        Err(Err(error)) => Step::Done(Err(error.into())),
+    }
+}
+
+/// EINVAL a negative result; EOVERFLOW one that does not fit, or an unknown origin.
+pub(super) fn seek(cursor: u64, end: u64, offset: i64, whence: u32) -> Result<u64> {
+    let base = match whence {
+        SEEK_SET => 0,
+        SEEK_CUR => cursor,
+        SEEK_END => end,
+        _ => return Err(Errno::EOVERFLOW),
+    };
+    match i128::from(base) + i128::from(offset) {
+        negative if negative < 0 => Err(Errno::EINVAL),
+        large if large > i128::from(i64::MAX) => Err(Errno::EOVERFLOW),
+        fits => Ok(fits as u64),
+    }
+}

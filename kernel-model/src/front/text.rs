@@ -1,0 +1,84 @@
+//! `exe`, `threads`, `status`, `features`: text, taken at open, with a cursor.
+
+use super::{Node, state};
+use crate::abi::{Pid, PtraceFlags, Result};
+use crate::core::{Core, Identity};
+use crate::machine::{Machine, State};
+
+/// Bytes and a cursor.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct Text {
+    pid: Option<Pid>,
+    bytes: Vec<u8>,
+    cursor: u64,
+}
+
+impl Text {
+    pub(super) fn pid(&self) -> Option<Pid> {
+        self.pid
+    }
+
+    pub(super) fn read(&mut self, buf: &mut [u8]) -> usize {
+        let rest = self.bytes.get(self.cursor as usize..).unwrap_or_default();
+        let n = rest.len().min(buf.len());
+        buf[..n].copy_from_slice(&rest[..n]);
+        self.cursor += n as u64;
+        n
+    }
+
+    pub(super) fn seek(&mut self, offset: i64, whence: u32) -> Result<u64> {
+        self.cursor = state::seek(self.cursor, self.bytes.len() as u64, offset, whence)?;
+        Ok(self.cursor)
+    }
+
+    /// Bytes not read yet.
+    pub(super) fn left(&self) -> u64 {
+        (self.bytes.len() as u64).saturating_sub(self.cursor)
+    }
+}
+
+fn text(pid: Option<Pid>, bytes: Vec<u8>) -> Node {
+    Node::Text(Text { pid, bytes, cursor: 0 })
+}
+
+/// The program file with its scheme.
+pub(super) fn exe<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Node> {
+    Ok(text(Some(id.pid), core.machine().exe(id.pid)?))
+}
+
+/// One pid a line.
+pub(super) fn threads<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Node> {
+    let lines: String = core.machine().threads(id.pid)?.iter().map(|pid| format!("{pid}\n")).collect();
+    Ok(text(Some(id.pid), lines.into_bytes()))
+}
+
+/// One `key value` a line; a key without a value is left out.
+pub(super) fn status<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Node> {
+    let facts = core.facts(id.pid)?;
+    let state = match facts.state {
+        State::Running => "running",
+        State::Uninterruptible => "uninterruptible",
+        State::Stopped => "stopped",
+        State::Traced => "traced",
+        State::Zombie => "zombie",
+    };
+    let mut lines = format!("process {}\n", facts.process);
+    if let Some(parent) = facts.parent {
+        lines += &format!("parent {parent}\n");
+    }
+    lines += &format!("uid {}\ngid {}\nstate {state}\n", facts.uid, facts.gid);
+    if let Some(tracer) = facts.tracer {
+        lines += &format!("tracer {tracer}\n");
+    }
+    lines += &format!("user {}\nstart {}\n", u8::from(facts.user), facts.start);
+    Ok(text(Some(id.pid), lines.into_bytes()))
+}
+
+/// One feature a line: `op NAME`, and `trace.x NAME BIT` for each experiment.
+pub(super) fn features(operations: impl Iterator<Item = &'static str>) -> Node {
+    let mut lines: String = operations.map(|name| format!("op {name}\n")).collect();
+    for (name, bit) in PtraceFlags::EXPERIMENTS.iter_names() {
+        lines += &format!("trace.x {name} {:#x}\n", bit.bits());
+    }
+    text(None, lines.into_bytes())
+}

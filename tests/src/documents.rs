@@ -1,0 +1,11 @@
+//! Rust blocks of README and RFCs, compiled and run as doc tests of this package. A test compares this list with the files.
+
+/// README.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+pub struct Readme;
+
+/// RFC 0001.
+#[cfg(doctest)]
+#[doc = include_str!("../../rfcs/0001-scheme-api.md")]
+pub struct SchemeApi;

@@ -1,0 +1,94 @@
+//! README and RFCs say what the code does: rule ids, examples, commands.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+
+use conformance::harness::{Outcome, Suite, ensure};
+use conformance::tracer;
+
+use super::source::{Source, files, root};
+
+/// One test per claim.
+pub(crate) fn add(suite: &mut Suite) {
+    suite.test("rules_of_the_rfc_are_rules_of_the_list", &[], rules);
+    suite.test("examples_are_compiled", &[], examples);
+    suite.test("readme_commands_run", &[], commands);
+    suite.test("ci_runs_readme_tests", &[], ci);
+}
+
+/// `R12` or `F3`.
+fn is_rule(word: &str) -> bool {
+    let digits = word.strip_prefix(['R', 'F']).unwrap_or("");
+    !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Ids in the first column of tables.
+fn ids_of_tables(rfcs: &[Source]) -> BTreeSet<String> {
+    let rows = rfcs.iter().flat_map(|rfc| rfc.text.lines()).filter(|line| line.starts_with('|'));
+    rows.filter_map(|row| row.split('|').nth(1).map(str::trim))
+        .filter(|id| is_rule(id))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// Ids of the list: `id: "R12"`.
+fn ids_of_list(sources: &[Source]) -> BTreeSet<String> {
+    let ids = sources.iter().flat_map(|source| source.text.split("id: \"").skip(1));
+    ids.filter_map(|rest| rest.split('"').next()).filter(|id| is_rule(id)).map(str::to_owned).collect()
+}
+
+fn rules() -> Outcome {
+    let (told, tested) =
+        (ids_of_tables(&files("rfcs", ".md")), ids_of_list(&files("tests/src/rules", ".rs")));
+    ensure(told.len() >= 60, || format!("the RFCs' tables have {} rules", told.len()))?;
+    let untested: Vec<_> = told.difference(&tested).collect();
+    let untold: Vec<_> = tested.difference(&told).collect();
+    ensure(untested.is_empty() && untold.is_empty(), || {
+        format!("untested: {untested:?}; in no table: {untold:?}")
+    })
+}
+
+/// Documents with Rust blocks must be among the doc tests of this package (src/documents.rs).
+fn examples() -> Outcome {
+    let included = &files("tests/src", "documents.rs")[0].text;
+    let documents = files("rfcs", ".md").into_iter().chain(files("", "README.md"));
+    let missing: Vec<String> = documents
+        .filter(|document| document.text.lines().any(|line| line.trim_end() == "```rust"))
+        .map(|document| document.path)
+        .filter(|path| !included.contains(&format!("../../{path}\"")))
+        .collect();
+    ensure(missing.is_empty(), || format!("not among the doc tests: {missing:?}"))
+}
+
+/// `$ ` lines of ```console blocks.
+fn readme_commands() -> Vec<String> {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
+    let blocks = readme.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next());
+    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect()
+}
+
+/// cargo has built tracefd already, and these are its tests: what is left is to run the rest of the line.
+fn commands() -> Outcome {
+    let commands = readme_commands();
+    ensure(!commands.is_empty(), || "README has no commands".into())?;
+    for line in commands.iter().filter(|line| !line.starts_with("cargo test")) {
+        let run = line.replace("cargo run --release --", &tracer::tracefd().display().to_string());
+        ensure(!run.contains("cargo run"), || format!("this test cannot run: {line}"))?;
+        let output =
+            Command::new("sh").arg("-c").arg(&run).current_dir(root()).stdin(Stdio::null()).output()?;
+        let words = String::from_utf8_lossy(&output.stderr);
+        ensure(output.status.success(), || format!("{line}: {}: {words}", output.status))?;
+    }
+    Ok(())
+}
+
+fn ci() -> Outcome {
+    let script = std::fs::read_to_string(root().join(".ci/run"))?;
+    let commands = readme_commands();
+    let tests: Vec<&String> = commands.iter().filter(|line| line.starts_with("cargo test")).collect();
+    ensure(!tests.is_empty(), || "README has no test command".into())?;
+    for line in tests {
+        ensure(script.contains(line.as_str()), || format!(".ci/run does not run: {line}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! `kill -9` of tracefd at random moments: the traced command goes on as if nothing had happened; with `--kill-on-exit`
+//! everything dies.
+//!
+//! A moment is so many bytes of trace seen, or so many rounds of a counting loop, drawn by a seeded generator from what
+//! a whole run takes. Only kills that hit while the command was alive and traced count. `TRACEFD_KILLS` asks for more
+//! than 200, `TRACEFD_SEED` for other moments.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+use conformance::cell::{Cell, Ended, Kill};
+use conformance::harness::{Outcome, Suite, ensure, same};
+use conformance::subjects::{GUESTS, Subject, TOOLS};
+use conformance::tracer::{own_program, tracing};
+use fastrand::Rng;
+
+static TRIED: AtomicU64 = AtomicU64::new(0);
+static LANDED: AtomicU64 = AtomicU64::new(0);
+static LANDED_TO_KILL: AtomicU64 = AtomicU64::new(0);
+
+fn from_env(name: &str, default: u64) -> u64 {
+    std::env::var(name)
+        .map_or(default, |text| text.parse().unwrap_or_else(|_| panic!("{name}: not a number: {text}")))
+}
+
+fn main() -> ExitCode {
+    let wanted = from_env("TRACEFD_KILLS", 200);
+    let mut suite = Suite::new("death");
+    let all: Vec<&Subject> = GUESTS.iter().chain(TOOLS).collect();
+    // Some end too soon to be hit often; the others make up for them.
+    let share = (wanted * 3 / 2).div_ceil(all.len() as u64);
+    for subject in &all {
+        let subject = **subject;
+        suite.test(&format!("goes_on_{}", subject.name), subject.needs, move || goes_on(&subject, share));
+        suite.test(&format!("dies_with_{}", subject.name), subject.needs, move || {
+            dies(&subject, share.div_ceil(8))
+        });
+    }
+    suite.test("dies_with_endless", &[], move || endless(share));
+    let whole = suite.is_whole();
+    let result = suite.run();
+    if whole {
+        let (tried, landed, to_kill) =
+            (TRIED.load(Relaxed), LANDED.load(Relaxed), LANDED_TO_KILL.load(Relaxed));
+        eprintln!(
+            "death: {tried} kills of the tracer; hit while the command was alive and traced: {landed}, with"
+        );
+        eprintln!("death: --kill-on-exit {to_kill} more; wanted: {wanted}; TRACEFD_SEED={}", seed());
+        if landed < wanted {
+            return ExitCode::FAILURE;
+        }
+    }
+    result
+}
+
+fn seed() -> u64 {
+    from_env("TRACEFD_SEED", 1)
+}
+
+/// One subject, its directory, and what whole runs of it take.
+struct Target<'s> {
+    subject: &'s Subject,
+    scratch: tempfile::TempDir,
+    options: &'static [&'static str],
+    rng: Rng,
+    untraced: Ended,
+    bytes: u64,
+    rounds: u64,
+}
+
+impl Target<'_> {
+    fn new<'s>(subject: &'s Subject, options: &'static [&'static str]) -> Result<Target<'s>, std::io::Error> {
+        let scratch = tempfile::tempdir()?;
+        nix::unistd::mkfifo(&scratch.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU)?;
+        let dir = scratch.path().join("run");
+        let untraced = Cell::at(&dir).run(&subject.prepare(&dir)?)?;
+        let name =
+            subject.name.bytes().fold(seed(), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
+        let mut target =
+            Target { subject, scratch, options, rng: Rng::with_seed(name), untraced, bytes: 0, rounds: 0 };
+        // Whole runs: moments that never come.
+        target.bytes = target.run(u64::MAX, 0)?.number("bytes");
+        target.rounds = target.run(0, u64::MAX)?.number("rounds");
+        Ok(target)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.scratch.path().join(name)
+    }
+
+    fn run(&self, bytes: u64, rounds: u64) -> std::io::Result<Ended> {
+        let cmd = self.subject.prepare(&self.path("run"))?;
+        run(self.scratch.path(), &self.path("run"), self.options, &cmd, bytes, rounds)
+    }
+
+    /// Traces and kills at a random moment.
+    fn strike(&mut self) -> std::io::Result<Ended> {
+        TRIED.fetch_add(1, Relaxed);
+        if self.rng.bool() && self.bytes > 0 {
+            let (bytes, rounds) = (self.rng.u64(1..=self.bytes), self.rng.u64(0..50));
+            self.run(bytes, rounds)
+        } else {
+            let rounds = self.rng.u64(0..=self.rounds);
+            self.run(0, rounds)
+        }
+    }
+}
+
+/// `cmd`, marked, traced into a FIFO if bytes of it are counted, and killed.
+fn run(
+    scratch: &Path,
+    dir: &Path,
+    options: &[&str],
+    cmd: &[String],
+    bytes: u64,
+    rounds: u64,
+) -> std::io::Result<Ended> {
+    let mark = scratch.join("mark");
+    if mark.exists() {
+        std::fs::remove_file(&mark)?;
+    }
+    let mut marked = vec![own_program("guest"), "mark".into(), mark.display().to_string()];
+    marked.extend_from_slice(cmd);
+    let fifo = scratch.join("fifo");
+    let trace = if bytes > 0 { fifo.clone() } else { scratch.join("trace") };
+    let kill = Kill { after_bytes: (fifo, bytes), after_rounds: rounds, mark };
+    Cell { kill: Some(kill), ..Cell::at(dir) }.run(&tracing(&trace, options, &marked))
+}
+
+/// Did it hit a command that was alive and traced?
+fn landed(ended: &Ended) -> bool {
+    ended.said("traced") == ["yes"] && ended.status == "killed 9"
+}
+
+fn nothing_left(ended: &Ended) -> Outcome {
+    ensure(ended.said("left").is_empty(), || {
+        format!("left behind: {:?}\n{}", ended.said("left"), ended.text())
+    })
+}
+
+fn goes_on(subject: &Subject, share: u64) -> Outcome {
+    let mut target = Target::new(subject, &[])?;
+    let mut hits = 0;
+    for _ in 0..share * 4 {
+        let ended = target.strike()?;
+        nothing_left(&ended)?;
+        if landed(&ended) {
+            LANDED.fetch_add(1, Relaxed);
+            hits += 1;
+            let moment = format!("after {} bytes, {} rounds", ended.number("bytes"), ended.number("rounds"));
+            same(&format!("status {moment}"), &target.untraced.status, &ended.said("main").join(", "))?;
+            same(&format!("stdout {moment}"), &target.untraced.stdout, &ended.stdout)?;
+            same(&format!("stderr {moment}"), &target.untraced.stderr, &ended.stderr)?;
+        }
+        if hits == share {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// All that was traced dies; nothing that was started stays.
+fn dies(subject: &Subject, share: u64) -> Outcome {
+    let mut target = Target::new(subject, &["--kill-on-exit"])?;
+    for _ in 0..share {
+        let ended = target.strike()?;
+        nothing_left(&ended)?;
+        if landed(&ended) {
+            LANDED_TO_KILL.fetch_add(1, Relaxed);
+            let main = ended.said("main").join(", ");
+            // It may have ended by itself between the look and the kill.
+            let over = main == target.untraced.status;
+            ensure(main == "killed 9" || over, || format!("the command: {main}\n{}", ended.text()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Processes and threads that never end by themselves: each must be killed, whatever it was doing.
+fn endless(share: u64) -> Outcome {
+    let scratch = tempfile::tempdir()?;
+    nix::unistd::mkfifo(&scratch.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU)?;
+    let guest = [own_program("guest"), "endless".into()];
+    let mut rng = Rng::with_seed(seed());
+    for _ in 0..share {
+        TRIED.fetch_add(1, Relaxed);
+        let (bytes, rounds) = (rng.u64(40_000..400_000), rng.u64(0..1000));
+        let ended = run(scratch.path(), scratch.path(), &["--kill-on-exit"], &guest, bytes, rounds)?;
+        nothing_left(&ended)?;
+        ensure(landed(&ended), || format!("not traced: {:?}", ended.report))?;
+        LANDED_TO_KILL.fetch_add(1, Relaxed);
+        let others = ended.said("main").iter().chain(ended.said("adopted"));
+        for end in others {
+            // Its short-lived children exit with 0 if they get that far.
+            ensure(end == "killed 9" || end == "exited 0", || format!("{end}: {:?}", ended.report))?;
+        }
+        same("the command", "killed 9", &ended.said("main").join(", "))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! Finding and starting the command, as execvp(3) does, without its fallback to a shell; and saying why it cannot be.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::{Path, PathBuf};
+
+use kernel_model::abi::{Errno, Pid};
+use kernel_model::scheme::{Host, Program};
+
+use crate::failure::Failure;
+
+/// What execvp searches if PATH is not set (confstr(3), _CS_PATH).
+const DEFAULT_PATH: &str = "/bin:/usr/bin";
+
+/// Starts the first file of that name in PATH that can be run; a name with a `/` is not searched for.
+pub fn spawn(host: &dyn Host, command: &[OsString], search: Option<OsString>) -> Result<Pid, Failure> {
+    let Some(name) = command.first() else {
+        return Err(Failure::Usage("no command".to_owned()));
+    };
+    let mut refused = None;
+    for file in candidates(name, search) {
+        match host.spawn(&program(&file, command)) {
+            Ok(pid) => return Ok(pid),
+            // Not there, or not runnable there: a later folder may have it.
+            Err(errno @ (Errno::ENOENT | ENOTDIR)) if !file.exists() => {
+                refused.get_or_insert((errno, file));
+            }
+            Err(Errno::EACCES) => refused = Some((Errno::EACCES, file)),
+            Err(errno) => return Err(explain(name, errno, &file)),
+        }
+    }
+    match refused {
+        Some((Errno::EACCES, file)) => Err(explain(name, Errno::EACCES, &file)),
+        _ => Err(not_found(name)),
+    }
+}
+
+const ENOTDIR: Errno = Errno(20);
+
+fn program(file: &Path, command: &[OsString]) -> Program {
+    let args = command.iter().map(|argument| argument.clone().into_vec()).collect();
+    Program { path: file.as_os_str().as_bytes().to_vec(), args, env: None }
+}
+
+fn candidates(name: &OsStr, search: Option<OsString>) -> Vec<PathBuf> {
+    if name.is_empty() || name.as_bytes().contains(&b'/') {
+        return vec![PathBuf::from(name)];
+    }
+    let search = search.unwrap_or_else(|| OsString::from(DEFAULT_PATH));
+    // An empty entry is the current folder. Files that are not there need no process to find that out.
+    let folders = std::env::split_paths(&search);
+    let folders =
+        folders.map(|folder| if folder.as_os_str().is_empty() { PathBuf::from(".") } else { folder });
+    folders.map(|folder| folder.join(name)).filter(|file| file.exists()).collect()
+}
+
+fn not_found(name: &OsStr) -> Failure {
+    let remedy = if name.as_bytes().contains(&b'/') {
+        "no such file; check the path".to_owned()
+    } else {
+        "no folder of PATH has it; check the spelling, or give a path with a `/`".to_owned()
+    };
+    Failure::NotFound { command: name.to_string_lossy().into_owned(), remedy }
+}
+
+fn explain(name: &OsStr, errno: Errno, file: &Path) -> Failure {
+    let command = file.display().to_string();
+    let directory = file.is_dir();
+    let cause = match errno {
+        _ if directory => "it is a directory; name a program in it".to_owned(),
+        Errno::EACCES | Errno::EPERM => {
+            format!(
+                "it is not executable (permission denied); if it is a program, `chmod +x {command}`, and check the folders above it"
+            )
+        }
+        Errno::ENOEXEC => {
+            format!(
+                "not a format that can be executed; if it is a script, start it with its interpreter: `sh {command}`"
+            )
+        }
+        Errno::ENOENT if file.exists() => {
+            let remedy = "the interpreter or loader that it names (`#!` line, or `file` shows it) does not exist; install it".to_owned();
+            return Failure::NotFound { command, remedy };
+        }
+        Errno::ENOENT => return not_found(name),
+        errno => errno.to_string(),
+    };
+    Failure::CannotRun { command, cause }
+}

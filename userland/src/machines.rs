@@ -1,0 +1,72 @@
+//! The only place that names a machine: [`with_host`] lends one to a tool as `&dyn Host`; [`calls`] says which calls it has.
+
+use std::io::Write;
+
+use backend_linux::Linux;
+use kernel_model::abi::Pid;
+use kernel_model::kernel::{Kernel, Policy};
+use kernel_model::local::Local;
+use kernel_model::scheme::{Caller, Host};
+use kernel_model::sim::{CALLS, Sim, SimConfig};
+use nix::unistd::{getegid, geteuid, getpid};
+use userland::tables::Calls;
+
+/// Which machine.
+pub(crate) enum Backend {
+    /// Processes of this system.
+    Linux,
+    /// The simulator, with its programs loaded (RFC 0004).
+    Sim(Box<Sim>),
+}
+
+impl Backend {
+    /// A simulator with the programs of `text`, and the name of the main one. The error has the line.
+    pub(crate) fn simulator(text: &str) -> Result<(Backend, String), String> {
+        let mut sim = Sim::new(SimConfig::default());
+        let names = sim.load(text).map_err(|error| error.to_string())?;
+        let main = names.into_iter().next().ok_or("there is no program in it")?;
+        Ok((Backend::Sim(Box::new(sim)), main))
+    }
+}
+
+/// Lends a host on that machine, seen as this process sees it; it ends with the call.
+pub(crate) fn with_host<R>(backend: Backend, tool: impl FnOnce(&dyn Host) -> R) -> R {
+    match backend {
+        Backend::Linux => {
+            let caller = Caller {
+                pid: Pid(getpid().as_raw() as u32),
+                uid: geteuid().as_raw(),
+                gid: getegid().as_raw(),
+            };
+            backend_linux::quiet_stops();
+            let local = Local::new(Kernel::new(Linux::new(), Policy::SameUser));
+            let client = local.client(caller);
+            tool(&client)
+        }
+        Backend::Sim(sim) => {
+            let SimConfig { uid, gid, .. } = SimConfig::default();
+            let caller = Caller { pid: sim.owner(), uid, gid };
+            let local = Local::new(Kernel::new(*sim, Policy::Descendants));
+            let result = tool(&local.client(caller));
+            // What the programs wrote belongs where they wrote it; a closed pipe there is not the tool's failure.
+            let (out, err) = local.with_machine(|sim| (sim.take_output(1), sim.take_output(2)));
+            let _ = std::io::stdout().write_all(&out);
+            let _ = std::io::stderr().write_all(&err);
+            result
+        }
+    }
+}
+
+/// The calls that this machine has.
+pub(crate) fn calls(backend: &Backend) -> Calls {
+    match backend {
+        Backend::Linux => Calls::linux(),
+<<<<<<< HEAD
+        Backend::Sim(_) => {
+=======
+        Backend::Sim { .. } => {
+>>>>>>> tools
+            Calls::renumbered(CALLS.iter().map(|call| (call.number, call.name, call.arguments)))
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Names of result codes: [`put_error`] and the private codes by which a kernel says that it will restart a call.
+
+use std::io::Write;
+
+use nix::errno::Errno;
+
+/// `ENOENT (No such file or directory)`; a number without a name is `ERRNO_N`.
+pub fn put_error(out: &mut Vec<u8>, number: i32) {
+    let errno = Errno::from_raw(number);
+    // Writing to a Vec cannot fail.
+    let _ = match errno {
+        Errno::UnknownErrno => write!(out, "ERRNO_{number} (Unknown error {number})"),
+        _ => write!(out, "{errno:?} ({})", errno.desc()),
+    };
+}
+
+/// Codes of linux/errno.h that a program never sees: after the signal the call is made again, or ends in EINTR.
+pub fn restart(number: i32) -> Option<&'static str> {
+    Some(match number {
+        512 => "ERESTARTSYS (To be restarted if SA_RESTART is set)",
+        513 => "ERESTARTNOINTR (To be restarted)",
+        514 => "ERESTARTNOHAND (To be restarted if no handler)",
+        516 => "ERESTART_RESTARTBLOCK (Interrupted by signal)",
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_errno_of_linux_has_its_c_name() {
+        let text = |number| {
+            let mut out = Vec::new();
+            put_error(&mut out, number);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(text(2), "ENOENT (No such file or directory)");
+        assert_eq!(text(4000), "ERRNO_4000 (Unknown error 4000)");
+        // 41 and 58 are unused on x86.
+        for number in (1..=133).filter(|number| ![41, 58].contains(number)) {
+            assert!(!text(number).starts_with("ERRNO"), "{number}");
+        }
+        assert_eq!(text(11), "EAGAIN (Try again)".replace("Try again", Errno::EAGAIN.desc()));
+    }
+}

@@ -1,0 +1,257 @@
+//! System calls: number, name, groups, result and arguments. [`Calls`] is what a machine has, by ABI and number.
+//!
+//! Linux's are two checked-in files that `userland/gen/syscalls.py` made from the kernel's headers and trace events. Other
+//! machines have calls of the same names and their own numbers: [`Calls::renumbered`].
+
+/// How an argument is shown. On the 32-bit ABI every kind is 32 bits wide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// 32 bits, signed.
+    Int,
+    /// 32 bits, unsigned.
+    Uint,
+    /// 32 bits of flags.
+    Hex,
+    /// A word, signed.
+    Long,
+    /// A word, unsigned: lengths.
+    Ulong,
+    /// A word of flags, or one that may be anything.
+    Hexl,
+    /// Permission bits.
+    Oct,
+    /// A descriptor.
+    Fd,
+    /// A descriptor, or "the current folder".
+    Dirfd,
+    /// An address.
+    Ptr,
+    /// The address of text that ends with NUL.
+    Str,
+    /// The address of bytes; the next argument says how many.
+    Buf,
+    /// The address of a list of texts that ends with NULL.
+    Argv,
+    /// A signal's number.
+    Sig,
+}
+
+impl Kind {
+    fn parse(name: &str) -> Option<Kind> {
+        Some(match name {
+            "int" => Kind::Int,
+            "uint" => Kind::Uint,
+            "hex" => Kind::Hex,
+            "long" => Kind::Long,
+            "ulong" => Kind::Ulong,
+            "hexl" => Kind::Hexl,
+            "oct" => Kind::Oct,
+            "fd" => Kind::Fd,
+            "dirfd" => Kind::Dirfd,
+            "ptr" => Kind::Ptr,
+            "str" => Kind::Str,
+            "buf" => Kind::Buf,
+            "argv" => Kind::Argv,
+            "sig" => Kind::Sig,
+            _ => return None,
+        })
+    }
+
+    fn of_letter(letter: char) -> Kind {
+        match letter {
+            'd' => Kind::Long,
+            'p' => Kind::Ptr,
+            's' => Kind::Str,
+            'b' => Kind::Buf,
+            _ => Kind::Hexl,
+        }
+    }
+}
+
+/// One argument.
+#[derive(Clone, Copy, Debug)]
+pub struct Argument {
+    /// How it is shown.
+    pub kind: Kind,
+    /// What the kernel's source calls it.
+    pub name: &'static str,
+}
+
+/// One system call.
+#[derive(Debug)]
+pub struct Call {
+    /// Its number.
+    pub number: u64,
+    /// Its name.
+    pub name: &'static str,
+    /// One letter per group it is in; [`GROUPS`] names them.
+    pub groups: &'static str,
+    /// Whether its result is an address.
+    pub address_result: bool,
+    /// At most six.
+    pub arguments: Box<[Argument]>,
+}
+
+impl Call {
+    /// Whether control never comes back from it with a result: there is no POST, whatever happens.
+    pub fn never_returns(&self) -> bool {
+        matches!(self.name, "exit" | "exit_group" | "rt_sigreturn" | "sigreturn")
+    }
+
+    /// Whether it replaces the program, and then has no POST.
+    pub fn is_exec(&self) -> bool {
+        matches!(self.name, "execve" | "execveat")
+    }
+}
+
+/// Names of groups (`%file`) and the letters that stand for them in the tables.
+pub const GROUPS: &[(&str, char)] = &[
+    ("file", 'f'),
+    ("desc", 'd'),
+    ("process", 'p'),
+    ("network", 'n'),
+    ("net", 'n'),
+    ("signal", 's'),
+    ("memory", 'm'),
+];
+
+/// All calls of one ABI.
+pub struct Table {
+    /// Index: the number.
+    calls: Vec<Option<Call>>,
+}
+
+impl Table {
+    fn parse(text: &'static str) -> Table {
+        let mut table = Table { calls: Vec::new() };
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            table.insert(parse_line(line).unwrap_or_else(|| panic!("a bad line in a call table: {line}")));
+        }
+        table
+    }
+
+    fn insert(&mut self, call: Call) {
+        let slot = call.number as usize;
+        if self.calls.len() <= slot {
+            self.calls.resize_with(slot + 1, || None);
+        }
+        self.calls[slot] = Some(call);
+    }
+
+    /// The call of this number.
+    pub fn get(&self, number: u64) -> Option<&Call> {
+        self.calls.get(usize::try_from(number).ok()?)?.as_ref()
+    }
+
+    /// All of them, in the order of their numbers.
+    pub fn iter(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().flatten()
+    }
+}
+
+/// None: not five fields, or a field that is not what it should be.
+fn parse_line(line: &'static str) -> Option<Call> {
+    let mut fields = line.split('\t');
+    let mut field = || fields.next();
+    let (number, name, groups, result, arguments) = (field()?, field()?, field()?, field()?, field()?);
+    let arguments = arguments
+        .split_whitespace()
+        .map(|argument| {
+            let (kind, name) = argument.split_once(':')?;
+            Some(Argument { kind: Kind::parse(kind)?, name })
+        })
+        .collect::<Option<Box<[_]>>>()?;
+    Some(Call { number: number.parse().ok()?, name, groups, address_result: result == "hex", arguments })
+}
+
+/// The calls of a machine: one table per ABI, in the order of `PtraceEvent::f`: its own, then its 32-bit one.
+pub struct Calls {
+    tables: Vec<Table>,
+}
+
+impl Calls {
+    /// Linux on x86-64. Parsing takes some 50 µs.
+    pub fn linux() -> Calls {
+        Calls {
+            tables: vec![Table::parse(include_str!("x86_64.tsv")), Table::parse(include_str!("i386.tsv"))],
+        }
+    }
+
+    /// A machine with numbers of its own: (number, name, arguments). A name that Linux has, with as many arguments, is
+    /// shown as there; else by one letter per argument: `d` number, `p` address, `s` text, `b` bytes whose count follows,
+    /// anything else bits.
+    pub fn renumbered(calls: impl IntoIterator<Item = (u64, &'static str, &'static str)>) -> Calls {
+        let linux = Table::parse(include_str!("x86_64.tsv"));
+        let mut table = Table { calls: Vec::new() };
+        for (number, name, letters) in calls {
+            let model = linux.iter().find(|call| call.name == name);
+            let arguments = match model {
+                Some(model) if model.arguments.len() == letters.len() => model.arguments.clone(),
+                _ => letters
+                    .chars()
+                    .map(|letter| Argument { kind: Kind::of_letter(letter), name: "" })
+                    .collect(),
+            };
+            let (groups, address_result) =
+                model.map_or(("-", false), |call| (call.groups, call.address_result));
+            table.insert(Call { number, name, groups, address_result, arguments });
+        }
+        Calls { tables: vec![table] }
+    }
+
+    /// The call of this number.
+    pub fn get(&self, abi: u64, number: u64) -> Option<&Call> {
+        self.tables.get(usize::try_from(abi).ok()?)?.get(number)
+    }
+
+    /// One table per ABI.
+    pub fn tables(&self) -> &[Table] {
+        &self.tables
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_tables_parse_and_know_old_and_new_calls() {
+        let linux = Calls::linux();
+        for (abi, number, name) in [
+            (0, 0, "read"),
+            (0, 257, "openat"),
+            (0, 462, "mseal"),
+            (1, 3, "read"),
+            (1, 11, "execve"),
+            (1, 469, "file_setattr"),
+        ] {
+            assert_eq!(linux.get(abi, number).map(|call| call.name), Some(name), "{abi} {number}");
+        }
+        assert!(linux.get(0, 100_000).is_none());
+        assert!(linux.get(7, 0).is_none());
+    }
+
+    #[test]
+    fn no_call_has_more_than_six_arguments_and_every_buffer_has_a_length() {
+        for call in Calls::linux().tables().iter().flat_map(Table::iter) {
+            assert!(call.arguments.len() <= 6, "{}", call.name);
+            for (at, argument) in call.arguments.iter().enumerate() {
+                if argument.kind == Kind::Buf {
+                    let length = call.arguments.get(at + 1).map(|next| next.kind);
+                    assert!(matches!(length, Some(Kind::Ulong | Kind::Uint)), "{}", call.name);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn another_machine_has_its_own_numbers() {
+        let calls = Calls::renumbered([(1, "write", "dbd"), (2, "exit", "d"), (3, "own", "sd")]);
+        let kinds =
+            |number| calls.get(0, number).unwrap().arguments.iter().map(|a| a.kind).collect::<Vec<_>>();
+        assert_eq!(kinds(1), [Kind::Fd, Kind::Buf, Kind::Ulong]);
+        assert_eq!(kinds(3), [Kind::Str, Kind::Long]);
+        assert!(calls.get(0, 2).unwrap().never_returns());
+        assert!(calls.get(0, 0).is_none() && calls.get(1, 1).is_none());
+    }
+}

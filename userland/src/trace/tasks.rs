@@ -1,0 +1,99 @@
+//! [`Task`]: what is known of one traced task, and the handles on it.
+
+use kernel_model::abi::{IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
+use kernel_model::client::{Handle, Mem, Trace};
+use kernel_model::scheme::Host;
+use zerocopy::IntoBytes;
+
+use super::args::Memory;
+use super::call::InCall;
+
+/// A traced task.
+pub struct Task<'h> {
+    /// The session.
+    pub trace: Trace<'h>,
+    /// Its pid now.
+    pub pid: Pid,
+    /// The process it is a thread of, where that is known.
+    pub process: Option<Pid>,
+    /// Calls in progress, the innermost last: handlers of signals nest where the machine nests them.
+    pub calls: Vec<InCall>,
+    /// It was in the middle of something when its session began: its first POST may have no PRE.
+    pub midway: bool,
+    /// Job control has stopped it, as far as events tell.
+    pub stopped: bool,
+    regs: Option<Handle<'h>>,
+    mem: TaskMemory<'h>,
+}
+
+impl<'h> Task<'h> {
+    /// Begins a session, non-blocking: one loop reads of many.
+    pub fn open(host: &'h dyn Host, pid: Pid, flags: OpenFlags) -> Result<Task<'h>> {
+        let trace = Trace::experimental(host, pid, flags | OpenFlags::O_NONBLOCK)?;
+        let mem = TaskMemory { pid, host, mem: None };
+        Ok(Task {
+            trace,
+            pid,
+            process: None,
+            calls: Vec::new(),
+            midway: false,
+            stopped: false,
+            regs: None,
+            mem,
+        })
+    }
+
+    /// `regs/int`; opened at first use, because filtered calls need none.
+    pub fn registers(&mut self) -> Result<IntRegisters> {
+        let handle = match &self.regs {
+            Some(handle) => handle,
+            None => self.regs.insert(self.trace.handle().dup("regs/int")?),
+        };
+        let mut regs = IntRegisters::default();
+        handle.read(regs.as_mut_bytes())?;
+        Ok(regs)
+    }
+
+    /// `mem`.
+    pub fn memory(&mut self) -> &mut dyn Memory {
+        &mut self.mem
+    }
+
+    /// write: lets it go on.
+    pub fn resume(&self, mask: PtraceFlags) -> Result<()> {
+        self.trace.resume(mask)
+    }
+
+    /// An exec gave it another pid; handles by the old one are of no use.
+    pub fn moved_to(&mut self, pid: Pid) {
+        self.pid = pid;
+        self.regs = None;
+        self.mem.pid = pid;
+        self.mem.mem = None;
+    }
+
+    /// Takes the call with this id out of the calls in progress, and with it those inside it, which never came back.
+    pub fn take_call(&mut self, id: u64) -> Option<InCall> {
+        let at = self.calls.iter().rposition(|call| call.id == id)?;
+        let call = self.calls[at];
+        self.calls.truncate(at);
+        Some(call)
+    }
+}
+
+/// Memory of a task, opened at first use.
+struct TaskMemory<'h> {
+    pid: Pid,
+    host: &'h dyn Host,
+    mem: Option<Mem<'h>>,
+}
+
+impl Memory for TaskMemory<'_> {
+    fn read(&mut self, address: u64, buf: &mut [u8]) -> Result<()> {
+        let mem = match &self.mem {
+            Some(mem) => mem,
+            None => self.mem.insert(Mem::open(self.host, self.pid)?),
+        };
+        mem.read_at(address, buf)
+    }
+}
