@@ -61,11 +61,7 @@ pub(crate) fn with_host<R>(backend: Backend, tool: impl FnOnce(&dyn Host) -> R) 
 pub(crate) fn calls(backend: &Backend) -> Calls {
     match backend {
         Backend::Linux => Calls::linux(),
-<<<<<<< HEAD
         Backend::Sim(_) => {
-=======
-        Backend::Sim { .. } => {
->>>>>>> tools
             Calls::renumbered(CALLS.iter().map(|call| (call.number, call.name, call.arguments)))
         }
     }
