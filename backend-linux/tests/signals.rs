@@ -27,7 +27,11 @@ fn a_signal_stops_before_it_is_delivered_or_dropped() {
         let (free, mut tracer, task) = begin(&["raise", "10"], Demand::SIGNAL);
         assert_eq!(tracer.next(), (task, Report::Signal));
         assert_eq!(signal_at(&mut tracer, task), (Signal::USR1, Detail::SOME_HANDLER));
-        if skip { tracer.skip(task) } else { tracer.go(task) }
+        if skip {
+            tracer.skip(task)
+        } else {
+            tracer.go(task)
+        }
         tracer.finish(task);
         assert_eq!(free.finish().0, format!("seen {}\n", i32::from(!skip)));
     }
@@ -145,7 +149,7 @@ fn other_sigtraps_are_signals() {
 #[test]
 fn a_dropped_signal_breaks_no_call() {
     let (free, mut tracer, task) = begin(&["handled", "epoll_wait"], Demand::SIGNAL | Demand::CALL_ENTRY);
-    tracer.to_entry(task, libc::SYS_epoll_wait);
+    tracer.until_entry(task, libc::SYS_epoll_wait);
     tracer.signal(free.pid(), Signal::WINCH);
     tracer.go(task);
     assert_eq!(tracer.next(), (task, Report::Signal));

@@ -34,7 +34,7 @@ const SYSCALL: [u8; 2] = [0x0f, 0x05];
 /// At the `syscall` of the getpid between getuid and getgid.
 fn before_getpid() -> (Free, Tracer, Task, u64) {
     let (free, mut tracer, task) = begin(&["marks"], CALLS);
-    tracer.to_entry(task, libc::SYS_getuid);
+    tracer.until_entry(task, libc::SYS_getuid);
     tracer.go(task);
     tracer.until(task, |_, report| report == Report::CallExit);
     loop {
@@ -132,14 +132,14 @@ fn a_step_goes_into_a_handler_unseen() {
 fn a_step_goes_over_exec() {
     for also in [Demand::empty(), CALLS, Demand::IMAGE] {
         let (free, mut tracer, task) = begin(&["exec", guest(), "exit", "0"], Demand::CALL_ENTRY);
-        tracer.to_entry(task, libc::SYS_execve);
+        tracer.until_entry(task, libc::SYS_execve);
         let mut report = step(&mut tracer, task, also);
         if also == Demand::IMAGE {
             assert_eq!(report, Report::Image { former: free.pid() });
             report = step(&mut tracer, task, also);
         }
         assert_eq!(report, Report::Step);
-        assert_eq!(tracer.machine.facts(free.pid()).unwrap().threads.len(), 1);
+        assert_eq!(tracer.machine.threads(free.pid()).unwrap().len(), 1);
         let after = tracer.regs(task).rip;
         // A spawned one stands on that first instruction: one step more, and they are at the same place.
         let mut other = Tracer::new();
@@ -157,7 +157,7 @@ fn a_step_goes_over_exec() {
 fn the_programs_own_trap_flag_still_works() {
     let plain = untraced(&["ownflag"]);
     let (free, mut tracer, task) = begin(&["ownflag"], Demand::CALL_ENTRY);
-    tracer.to_entry(task, libc::SYS_rt_sigaction);
+    tracer.until_entry(task, libc::SYS_rt_sigaction);
     let mut entered = 0;
     let mut also = Demand::STEP;
     loop {
@@ -193,7 +193,7 @@ fn in_handler(tracer: &mut Tracer, task: Task) -> bool {
 #[test]
 fn divergence_stepping_where_sigtrap_is_blocked_loses_its_handler() {
     let (free, mut tracer, task) = begin(&["ownflag"], Demand::CALL_ENTRY);
-    tracer.to_entry(task, libc::SYS_rt_sigaction);
+    tracer.until_entry(task, libc::SYS_rt_sigaction);
     while step(&mut tracer, task, Demand::empty()) == Report::Step {}
     drop(tracer);
     assert!(!free.finish().0.contains("trap"));

@@ -3,9 +3,7 @@
 mod common;
 
 use common::{CALLS, Free, Tracer, untraced};
-use kernel_model::machine::{
-    Demand, Leave, Machine, OnDeath, Report, Signal, Status, Verdict, Wait,
-};
+use kernel_model::machine::{Demand, Error, Leave, Machine, OnDeath, Report, Signal, Status, Verdict, Wait};
 
 /// Calls that end with EINTR after a mere interrupt, and others that restart by themselves.
 const BRIEF: [(&str, i64); 11] = [
@@ -38,7 +36,7 @@ fn an_interrupt_is_not_noticed() {
         for round in 0..3 {
             // The second and third time it is the restart of the call.
             let restart = if restarts_by_number(name) { number } else { libc::SYS_restart_syscall };
-            tracer.to_entry(task, if round == 0 { number } else { restart });
+            tracer.until_entry(task, if round == 0 { number } else { restart });
             tracer.go(task);
             tracer.machine.interrupt(task).unwrap();
             tracer.until(task, |_, report| report == Report::Interrupt);
@@ -58,7 +56,7 @@ fn a_change_of_demand_and_a_detach_are_not_noticed() {
         let task = tracer.hold(&free, CALLS);
         free.go();
         tracer.go(task);
-        tracer.to_entry(task, number);
+        tracer.until_entry(task, number);
         tracer.demand(task, Demand::empty());
         tracer.go(task);
         tracer.demand(task, CALLS);
@@ -67,7 +65,7 @@ fn a_change_of_demand_and_a_detach_are_not_noticed() {
         tracer.demand(task, Demand::empty());
         tracer.go(task);
         tracer.machine.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
-        assert_eq!(tracer.machine.next_stop(Wait::Block), Ok(None));
+        assert_eq!(tracer.machine.next_stop(Wait::Block), Err(Error::Idle));
         assert_eq!(free.finish(), untraced(&["brief", name]), "{name}");
     }
 }
@@ -83,7 +81,7 @@ fn a_discarded_signal_is_not_noticed() {
                 let task = tracer.hold(&free, demand);
                 free.go();
                 tracer.go(task);
-                tracer.to_entry(task, number);
+                tracer.until_entry(task, number);
                 tracer.signal(free.pid(), signal);
                 tracer.go(task);
                 assert_eq!(tracer.finish(task), Some(Status::exited(0)));
@@ -102,7 +100,7 @@ fn a_handled_signal_still_breaks_the_call() {
         let task = tracer.hold(&free, Demand::CALL_ENTRY);
         free.go();
         tracer.go(task);
-        tracer.to_entry(task, number);
+        tracer.until_entry(task, number);
         tracer.signal(free.pid(), Signal::WINCH);
         tracer.go(task);
         tracer.finish(task);

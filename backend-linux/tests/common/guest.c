@@ -205,6 +205,35 @@ static int run(char **v) {
 		for (; v[1 + n]; n++) say(v[1 + n], n);
 		return 0;
 	}
+	if (!strcmp(c, "with")) {
+		/* An unusual start for the program that follows. */
+		sigset_t m;
+		sigemptyset(&m);
+		sigaddset(&m, SIGUSR1);
+		sigprocmask(SIG_SETMASK, &m, 0);
+		signal(SIGUSR2, SIG_IGN);
+		signal(SIGPIPE, strcmp(v[1], "pipe") ? SIG_DFL : SIG_IGN);
+		signal(SIGCHLD, SIG_DFL);
+		execv(v[2], v + 2);
+		return 93;
+	}
+	if (!strcmp(c, "busy")) {
+		long sum = 0;
+		for (int i = 0; i < 20000; i++) sum += syscall(SYS_getppid) == getppid();
+		say("busy", sum);
+		return 0;
+	}
+	if (!strcmp(c, "storm")) {
+		long sum = 0;
+		handle(SIGUSR1);
+		for (int i = 0; i < 5000; i++) {
+			long before = seen[SIGUSR1];
+			syscall(SYS_tgkill, getpid(), gettid(), SIGUSR1);
+			sum += seen[SIGUSR1] - before;
+		}
+		say("storm", sum);
+		return 0;
+	}
 	if (!strcmp(c, "area")) {
 		/* Two pages, the second without access; read-only text; then wait. */
 		char *a = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
