@@ -44,7 +44,9 @@ fn dependencies(manifest: &str) -> Vec<String> {
         if line.starts_with('[') {
             in_table = line.contains("dependencies");
         } else if in_table && !line.starts_with('#') {
-            found.extend(line.split(['.', ' ', '=']).next().filter(|name| !name.is_empty()).map(str::to_owned));
+            found.extend(
+                line.split(['.', ' ', '=']).next().filter(|name| !name.is_empty()).map(str::to_owned),
+            );
         }
     }
     found
@@ -58,17 +60,26 @@ fn kernel_model() -> Outcome {
     none("kernel-model names a system", &offenders(&sources, words, system))?;
     let depends = dependencies("kernel-model");
     ensure(depends.iter().any(|name| name == "slab"), || format!("unreadable manifest: {depends:?}"))?;
-    let system: Vec<String> = depends.into_iter().filter(|name| system(name) || name == "backend-linux").collect();
+    let system: Vec<String> =
+        depends.into_iter().filter(|name| system(name) || name == "backend-linux").collect();
     none("kernel-model depends on a system", &system)
 }
 
 fn backend_linux() -> Outcome {
     let modules = |code: &str| modules_used(code, "kernel_model");
     let sources = files("backend-linux/src", ".rs");
-    ensure(sources.iter().any(|source| !modules(&source.code()).is_empty()), || "no use of kernel_model seen".into())?;
-    none("backend-linux reaches behind the contract", &offenders(&sources, modules, |name| BEHIND.contains(&name)))?;
+    ensure(sources.iter().any(|source| !modules(&source.code()).is_empty()), || {
+        "no use of kernel_model seen".into()
+    })?;
+    none(
+        "backend-linux reaches behind the contract",
+        &offenders(&sources, modules, |name| BEHIND.contains(&name)),
+    )?;
     let depends = dependencies("backend-linux");
-    none("backend-linux depends on", &depends.into_iter().filter(|name| name == "userland").collect::<Vec<_>>())
+    none(
+        "backend-linux depends on",
+        &depends.into_iter().filter(|name| name == "userland").collect::<Vec<_>>(),
+    )
 }
 
 fn userland() -> Outcome {

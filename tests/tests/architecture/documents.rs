@@ -25,7 +25,10 @@ fn is_rule(word: &str) -> bool {
 /// Ids in the first column of tables.
 fn ids_of_tables(rfcs: &[Source]) -> BTreeSet<String> {
     let rows = rfcs.iter().flat_map(|rfc| rfc.text.lines()).filter(|line| line.starts_with('|'));
-    rows.filter_map(|row| row.split('|').nth(1).map(str::trim)).filter(|id| is_rule(id)).map(str::to_owned).collect()
+    rows.filter_map(|row| row.split('|').nth(1).map(str::trim))
+        .filter(|id| is_rule(id))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// Ids of the list: `id: "R12"`.
@@ -35,11 +38,14 @@ fn ids_of_list(sources: &[Source]) -> BTreeSet<String> {
 }
 
 fn rules() -> Outcome {
-    let (told, tested) = (ids_of_tables(&files("rfcs", ".md")), ids_of_list(&files("tests/src/rules", ".rs")));
+    let (told, tested) =
+        (ids_of_tables(&files("rfcs", ".md")), ids_of_list(&files("tests/src/rules", ".rs")));
     ensure(told.len() >= 60, || format!("the RFCs' tables have {} rules", told.len()))?;
     let untested: Vec<_> = told.difference(&tested).collect();
     let untold: Vec<_> = tested.difference(&told).collect();
-    ensure(untested.is_empty() && untold.is_empty(), || format!("untested: {untested:?}; in no table: {untold:?}"))
+    ensure(untested.is_empty() && untold.is_empty(), || {
+        format!("untested: {untested:?}; in no table: {untold:?}")
+    })
 }
 
 /// Documents with Rust blocks must be among the doc tests of this package (src/documents.rs).
@@ -68,7 +74,8 @@ fn commands() -> Outcome {
     for line in commands.iter().filter(|line| !line.starts_with("cargo test")) {
         let run = line.replace("cargo run --release --", &tracer::tracefd().display().to_string());
         ensure(!run.contains("cargo run"), || format!("this test cannot run: {line}"))?;
-        let output = Command::new("sh").arg("-c").arg(&run).current_dir(root()).stdin(Stdio::null()).output()?;
+        let output =
+            Command::new("sh").arg("-c").arg(&run).current_dir(root()).stdin(Stdio::null()).output()?;
         let words = String::from_utf8_lossy(&output.stderr);
         ensure(output.status.success(), || format!("{line}: {}: {words}", output.status))?;
     }

@@ -18,7 +18,9 @@ fn none(what: &str, offenders: &[String]) -> Outcome {
 fn unsafe_fence() -> Outcome {
     let sources = files("", ".rs");
     let inside = sources.iter().filter(|source| source.path.ends_with("/sys.rs"));
-    ensure(inside.clone().any(|source| names(&source.code()).any(|name| name == "unsafe")), || "none seen".into())?;
+    ensure(inside.clone().any(|source| names(&source.code()).any(|name| name == "unsafe")), || {
+        "none seen".into()
+    })?;
     let outside = sources.iter().filter(|source| !source.path.ends_with("/sys.rs"));
     let offenders = outside.filter(|source| names(&source.code()).any(|name| name == "unsafe"));
     none("unsafe code outside sys.rs", &offenders.map(|source| source.path.clone()).collect::<Vec<_>>())

@@ -80,7 +80,8 @@ fn comment(text: &str) -> Option<usize> {
 
 /// Length of `r"…"`, `br#"…"#` and so on.
 fn raw_string(text: &str) -> Option<usize> {
-    let after_r = text.strip_prefix("br").or_else(|| text.strip_prefix("cr")).or_else(|| text.strip_prefix('r'))?;
+    let after_r =
+        text.strip_prefix("br").or_else(|| text.strip_prefix("cr")).or_else(|| text.strip_prefix('r'))?;
     let hashes = after_r.len() - after_r.trim_start_matches('#').len();
     let body = after_r[hashes..].strip_prefix('"')?;
     let end = format!("\"{}", "#".repeat(hashes));
@@ -144,7 +145,8 @@ pub(crate) fn self_check() -> Result<(), String> {
     let code = code(text);
     let found = modules_used(&code, "a");
     let expected = ["b", "c", "f", "h"];
-    if found != expected || names(&code).any(|name| name == "unsafe") || !names(&code).any(|name| name == "g") {
+    if found != expected || names(&code).any(|name| name == "unsafe") || !names(&code).any(|name| name == "g")
+    {
         return Err(format!("the reader sees {found:?} in {code:?}"));
     }
     Ok(())
