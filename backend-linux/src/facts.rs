@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
+use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 
 use kernel_model::machine::{Error, Facts, Pid, Result, State};
@@ -29,8 +30,23 @@ pub(crate) fn request_error(errno: Errno) -> Error {
     }
 }
 
+/// A whole small file of /proc, in one read where it fits: `fs::read` begins with 32 bytes and asks for the size.
 fn read(pid: i32, file: &str) -> Result<Vec<u8>> {
-    fs::read(format!("/proc/{pid}/{file}")).map_err(|_| Error::Gone)
+    let mut file = fs::File::open(format!("/proc/{pid}/{file}")).map_err(|_| Error::Gone)?;
+    let mut text = vec![0; 4096];
+    let mut len = 0;
+    loop {
+        match file.read(&mut text[len..]).map_err(|_| Error::Gone)? {
+            0 => break,
+            n => len += n,
+        }
+        if len < text.len() {
+            break;
+        }
+        text.resize(2 * len, 0);
+    }
+    text.truncate(len);
+    Ok(text)
 }
 
 /// /proc/pid/stat, as far as it is used.
@@ -42,6 +58,13 @@ pub(crate) struct Stat {
     flags: u64,
     /// Clock ticks after boot.
     pub(crate) start: u64,
+}
+
+impl Stat {
+    /// Whether it has ended and was not waited for.
+    pub(crate) fn is_zombie(&self) -> bool {
+        state(self.state) == State::Zombie
+    }
 }
 
 /// Reads and takes apart /proc/pid/stat.
@@ -83,14 +106,6 @@ pub(crate) fn facts(pid: i32, own_tid: i32) -> Result<Facts> {
     let stat = stat(pid)?;
     let status = read(pid, "status")?;
     let process = status_number(&status, "Tgid", 0).ok_or(Error::Gone)?;
-    let mut threads: Vec<Pid> = fs::read_dir(format!("/proc/{process}/task"))
-        .map_err(|_| Error::Gone)?
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid))
-        .collect();
-    threads.sort_unstable();
-    // Kernel threads have none, zombies no more.
-    let exe = fs::read_link(format!("/proc/{pid}/exe"))
-        .map_or_else(|_| Vec::new(), |path| [b"file:", OsStr::as_bytes(path.as_os_str())].concat());
     let tracer = status_number(&status, "TracerPid", 0).unwrap_or(0);
     Ok(Facts {
         process: Pid(process),
@@ -98,12 +113,28 @@ pub(crate) fn facts(pid: i32, own_tid: i32) -> Result<Facts> {
         uid: status_number(&status, "Uid", 1).ok_or(Error::Gone)?,
         gid: status_number(&status, "Gid", 1).ok_or(Error::Gone)?,
         state: state(stat.state),
-        threads,
-        exe,
         start: stat.start,
         tracer: (tracer != 0 && tracer as i32 != own_tid).then_some(Pid(tracer)),
         user: stat.flags & KERNEL_THREAD == 0,
     })
+}
+
+/// All tasks of a task's process, ascending.
+pub(crate) fn threads(pid: i32) -> Result<Vec<Pid>> {
+    let mut threads: Vec<Pid> = fs::read_dir(format!("/proc/{pid}/task"))
+        .map_err(|_| Error::Gone)?
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok().map(Pid))
+        .collect();
+    threads.sort_unstable();
+    Ok(threads)
+}
+
+/// The program file. Kernel threads have none, zombies no more.
+pub(crate) fn exe(pid: i32) -> Result<Vec<u8>> {
+    match fs::read_link(format!("/proc/{pid}/exe")) {
+        Ok(path) => Ok([b"file:", OsStr::as_bytes(path.as_os_str())].concat()),
+        Err(_) => stat(pid).map(|_| Vec::new()),
+    }
 }
 
 fn state(letter: u8) -> State {
@@ -123,7 +154,7 @@ pub(crate) fn is_unstoppable(pid: i32) -> bool {
 
 /// Whether the task has ended and was not waited for.
 pub(crate) fn is_zombie(pid: i32) -> bool {
-    stat(pid).is_ok_and(|stat| state(stat.state) == State::Zombie)
+    stat(pid).is_ok_and(|stat| stat.is_zombie())
 }
 
 /// The thread group of a task.
@@ -200,7 +231,9 @@ mod tests {
         let own = std::process::id();
         let facts = facts(own as i32, 0).unwrap();
         assert_eq!(facts.process, Pid(own));
-        assert!(facts.threads.contains(&Pid(own)) && facts.user && facts.exe.starts_with(b"file:/"));
+        assert!(facts.user);
+        assert!(threads(own as i32).unwrap().contains(&Pid(own)));
+        assert!(exe(own as i32).unwrap().starts_with(b"file:/"));
         assert_eq!(os_pid(Pid(0)), Err(Error::Gone));
         assert_eq!(os_pid(Pid(u32::MAX)), Err(Error::Gone));
     }

@@ -182,6 +182,19 @@ impl Machine for Linux {
         facts::facts(os_pid(pid)?, self.own_tid)
     }
 
+    fn start(&mut self, pid: Pid) -> Result<u64> {
+        let stat = facts::stat(os_pid(pid)?)?;
+        if stat.is_zombie() { Err(Error::Gone) } else { Ok(stat.start) }
+    }
+
+    fn threads(&mut self, pid: Pid) -> Result<Vec<Pid>> {
+        facts::threads(os_pid(pid)?)
+    }
+
+    fn exe(&mut self, pid: Pid) -> Result<Vec<u8>> {
+        facts::exe(os_pid(pid)?)
+    }
+
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()> {
         let pid = os_pid(pid)?;
         let tgid = facts::tgid(pid)?;

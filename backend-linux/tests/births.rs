@@ -40,7 +40,7 @@ fn fork_stops_both_and_the_child_goes_when_told() {
         tracer.demand(child, Demand::empty());
         tracer.go(child);
         let mut ends = Vec::new();
-        while let Some((task, report)) = tracer.machine.next_stop(Wait::Block).unwrap() {
+        while let Ok(Some((task, report))) = tracer.machine.next_stop(Wait::Block) {
             match report {
                 Report::Gone { status } => ends.push((task, status)),
                 _ => tracer.pass(task, report),
@@ -138,12 +138,12 @@ fn threads_are_tasks() {
     let (free, mut tracer, leader) = begin(&["go", "threads"], FAMILY | CALLS);
     let mut tasks = vec![leader];
     let mut gone = Vec::new();
-    while let Some((task, report)) = tracer.machine.next_stop(Wait::Block).unwrap() {
+    while let Ok(Some((task, report))) = tracer.machine.next_stop(Wait::Block) {
         if let Report::Born { child, pid } = report {
             tasks.push(child);
             let facts = tracer.machine.facts(pid).unwrap();
             assert_eq!(facts.process, free.pid());
-            assert!(facts.threads.contains(&pid));
+            assert!(tracer.machine.threads(pid).unwrap().contains(&pid));
         }
         if let Report::Gone { status } = report {
             assert_eq!(status, Some(Status::exited(0)));

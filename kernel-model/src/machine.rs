@@ -240,10 +240,6 @@ pub struct Facts {
     pub gid: u32,
     /// Coarse state.
     pub state: State,
-    /// All tasks of the process, itself included, ascending.
-    pub threads: Vec<Pid>,
-    /// The program file, with the name of the scheme it is in (`file:/bin/ls`).
-    pub exe: Vec<u8>,
     /// When it started, in the machine's own unit: (pid, start) never occurs twice.
     pub start: u64,
     /// The foreign tracer, if there is one.
@@ -369,6 +365,16 @@ pub trait Machine {
 
     /// What is known of a task. Errors: `Gone`. A zombie still has facts.
     fn facts(&mut self, pid: Pid) -> Result<Facts>;
+
+    /// [`Facts::start`] alone, for the cost of that. Errors: `Gone`, also for a zombie.
+    fn start(&mut self, pid: Pid) -> Result<u64>;
+
+    /// All tasks of a task's process, itself included, ascending. Errors: `Gone`.
+    fn threads(&mut self, pid: Pid) -> Result<Vec<Pid>>;
+
+    /// The program file of a task, with the name of the scheme it is in (`file:/bin/ls`); empty for tasks of the system
+    /// itself. Errors: `Gone`.
+    fn exe(&mut self, pid: Pid) -> Result<Vec<u8>>;
 
     /// Sends a signal, on behalf of the owner. Errors: `Gone`, `Denied`, `Invalid`.
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()>;

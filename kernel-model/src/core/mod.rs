@@ -48,6 +48,9 @@ pub struct Identity {
     pub start: u64,
 }
 
+/// No task started at the end of time.
+const UNKNOWN_START: u64 = u64::MAX;
+
 /// Something that happened to a task, in a seat's queue.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Notice {
@@ -101,6 +104,7 @@ struct Tracee {
 
 #[derive(Clone, Hash, Debug)]
 struct Seat {
+    owner: ClientId,
     task: TaskKey,
     stops: Demand,
     notes: Demand,
@@ -175,6 +179,26 @@ impl<M: Machine> Core<M> {
         }
     }
 
+    /// Who a live task is. Cheap for one that is traced here. `Gone` for one that has ended, waited for or not.
+    pub fn identify(&mut self, pid: Pid) -> Result<Identity> {
+        if let Some(&key) = self.pids.get(&pid)
+            && self.tasks[key.0].phase != Phase::Free
+        {
+            self.know_start(key)?;
+            return Ok(self.tasks[key.0].id);
+        }
+        Ok(Identity { pid, start: self.machine.start(pid)? })
+    }
+
+    /// A newborn's start is looked up when somebody first asks.
+    fn know_start(&mut self, key: TaskKey) -> Result<()> {
+        let id = self.tasks[key.0].id;
+        if id.start == UNKNOWN_START {
+            self.tasks[key.0].id.start = self.machine.start(id.pid)?;
+        }
+        Ok(())
+    }
+
     /// Facts of a live task. `Gone` for one that has ended, also while it is not waited for.
     pub fn facts(&mut self, pid: Pid) -> Result<Facts> {
         let facts = self.machine.facts(pid)?;
@@ -196,8 +220,7 @@ impl<M: Machine> Core<M> {
     pub fn spawn(&mut self, owner: ClientId, program: &Program) -> Result<Pid> {
         let task = self.machine.spawn(program)?;
         let pid = self.machine.pid(task)?;
-        let start = self.machine.facts(pid).map_or(0, |facts| facts.start);
-        let key = self.adopt(task, Identity { pid, start }, Phase::Stopped);
+        let key = self.adopt(task, Identity { pid, start: UNKNOWN_START }, Phase::Stopped);
         self.tasks[key.0].holders.push(Holder::Spawner(owner));
         self.children.insert(pid, Child { owner, status: None });
         Ok(pid)

@@ -1,6 +1,6 @@
 //! What a report of the machine does: notices into queues, holders onto the stop, waiters awake.
 
-use super::{Core, Grab, Holder, Identity, Notice, On, Phase, SeatId, TaskKey};
+use super::{Core, Grab, Holder, Identity, Notice, On, Phase, SeatId, TaskKey, UNKNOWN_START};
 use crate::machine::{Demand, Detail, Leave, Machine, Report, Task, Verdict};
 
 impl<M: Machine> Core<M> {
@@ -22,10 +22,8 @@ impl<M: Machine> Core<M> {
             Report::Born { child, pid } => Some((child, pid)),
             _ => None,
         };
-        let child = born.map(|(child, pid)| {
-            let start = self.machine.facts(pid).map_or(0, |facts| facts.start);
-            self.adopt(child, Identity { pid, start }, Phase::Stopped)
-        });
+        let child = born
+            .map(|(child, pid)| self.adopt(child, Identity { pid, start: UNKNOWN_START }, Phase::Stopped));
         let mut detail = None;
         for n in 0..self.tasks[key.0].seats.len() {
             let seat = self.tasks[key.0].seats[n];
@@ -138,9 +136,7 @@ impl<M: Machine> Core<M> {
         }
         tracee.aliases.push(tracee.id);
         tracee.id.pid = pid;
-        if let Ok(facts) = self.machine.facts(pid) {
-            self.tasks[key.0].id.start = facts.start;
-        }
+        self.tasks[key.0].id.start = UNKNOWN_START;
         if self.pids.get(&former) == Some(&key) {
             self.pids.remove(&former);
         }

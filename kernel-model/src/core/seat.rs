@@ -1,6 +1,6 @@
 //! What a front-end does with a seat: take, order, hold, drain, leave.
 
-use super::{Core, Holder, Identity, Notice, Phase, Seat, SeatId, TaskKey};
+use super::{ClientId, Core, Holder, Identity, Notice, Phase, Seat, SeatId, TaskKey};
 use crate::machine::{Demand, Error, Leave, Machine, OnDeath, Pid, Result, Verdict};
 
 /// A stop that a seat asked for.
@@ -26,11 +26,11 @@ pub struct Order {
 }
 
 impl<M: Machine> Core<M> {
-    /// Takes a seat at the task with this pid. One that is held for want of a seat (newborn, just spawned) is held by
+    /// Takes a seat at the task with this pid, for `owner`. One that is held for want of a seat (newborn, just spawned) is held by
     /// the new seat from now on.
     ///
     /// Errors: those of [`Machine::attach`].
-    pub fn take(&mut self, id: Identity, on_leave: OnDeath) -> Result<SeatId> {
+    pub fn take(&mut self, owner: ClientId, id: Identity, on_leave: OnDeath) -> Result<SeatId> {
         let known = self.pids.get(&id.pid).copied().filter(|&key| self.is_live(key));
         let key = match known {
             Some(key) => key,
@@ -40,6 +40,7 @@ impl<M: Machine> Core<M> {
             }
         };
         let seat = SeatId(self.seats.insert(Seat {
+            owner,
             task: key,
             stops: Demand::empty(),
             notes: Demand::empty(),

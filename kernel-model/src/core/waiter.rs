@@ -98,6 +98,7 @@ impl<M: Machine> Core<M> {
     /// The task, attached for the moment if it was not.
     fn live(&mut self, id: Identity) -> Result<TaskKey> {
         if let Some(&key) = self.pids.get(&id.pid) {
+            self.know_start(key)?;
             match self.tasks[key.0].phase {
                 Phase::Gone => return Err(Error::Gone),
                 Phase::Running | Phase::Stopped if self.tasks[key.0].id.start == id.start => return Ok(key),
@@ -105,7 +106,7 @@ impl<M: Machine> Core<M> {
                 Phase::Free => {}
             }
         }
-        if self.machine.facts(id.pid)?.start != id.start {
+        if self.machine.start(id.pid)? != id.start {
             return Err(Error::Gone);
         }
         let task = self.machine.attach(id.pid, OnDeath::Leave)?;

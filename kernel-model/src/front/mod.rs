@@ -13,7 +13,7 @@ pub(crate) use events::{Queues, subscribe};
 
 use crate::abi::{Errno, EventFlags, OpenFlags, Pid, Result, Stat};
 use crate::core::{ClientId, Core, Identity, Policy, SeatId, WaiterId};
-use crate::machine::{Facts, Machine, RegSet};
+use crate::machine::{Machine, RegSet};
 use crate::scheme::Caller;
 
 /// What an operation answers: its result, or what to wait for before it is tried again.
@@ -51,14 +51,8 @@ pub(crate) struct Ctx<'k, M> {
     pub(crate) client: ClientId,
 }
 
-/// A process that passed the checks of its path.
-struct Target {
-    id: Identity,
-    facts: Facts,
-}
-
-/// Makes the node for an operation's name on a process.
-type Opener<M> = fn(&mut Ctx<'_, M>, &Target, OpenFlags) -> Result<Node>;
+/// Makes the node for an operation's name on a process that passed the checks of its path.
+type Opener<M> = fn(&mut Ctx<'_, M>, Identity, OpenFlags) -> Result<Node>;
 
 /// Whether a path needs the right to control the process.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,16 +65,16 @@ enum Needs {
 fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 10] {
     use Needs::{Control, Nothing};
     [
-        ("trace", Control, |ctx, target, flags| redox::Trace::open(ctx, target, flags, false)),
-        ("trace.x", Control, |ctx, target, flags| redox::Trace::open(ctx, target, flags, true)),
+        ("trace", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, false)),
+        ("trace.x", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, true)),
         ("trace.g2", Control, redox_g2::Trace::open),
-        ("mem", Control, |_, target, _| Ok(Node::Mem(state::Mem::new(target.id)))),
-        ("regs/int", Control, |_, target, _| Ok(Node::Regs(state::Regs::new(target.id, RegSet::Int)))),
-        ("regs/float", Control, |_, target, _| Ok(Node::Regs(state::Regs::new(target.id, RegSet::Float)))),
-        ("regs/env", Control, |_, target, _| Ok(Node::Regs(state::Regs::new(target.id, RegSet::Env)))),
-        ("exe", Nothing, |_, target, _| Ok(text::exe(&target.facts))),
-        ("threads", Nothing, |_, target, _| Ok(text::threads(&target.facts))),
-        ("status", Nothing, |_, target, _| Ok(text::status(&target.facts))),
+        ("mem", Control, |_, id, _| Ok(Node::Mem(state::Mem::new(id)))),
+        ("regs/int", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Int)))),
+        ("regs/float", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Float)))),
+        ("regs/env", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Env)))),
+        ("exe", Nothing, |ctx, id, _| text::exe(ctx.core, id)),
+        ("threads", Nothing, |ctx, id, _| text::threads(ctx.core, id)),
+        ("status", Nothing, |ctx, id, _| text::status(ctx.core, id)),
     ]
 }
 
@@ -98,12 +92,11 @@ pub(crate) fn open<M: Machine>(ctx: &mut Ctx<'_, M>, path: &str, flags: OpenFlag
     let pid = parse_pid(pid)?;
     let table = operations::<M>();
     let (_, needs, make) = table.iter().find(|(name, ..)| *name == operation).ok_or(Errno::EINVAL)?;
-    let facts = ctx.core.facts(pid)?;
+    let id = ctx.core.identify(pid)?;
     if *needs == Needs::Control {
-        ctx.core.check(ctx.policy, ctx.caller, &facts)?;
+        ctx.core.check(ctx.policy, ctx.client, ctx.caller, pid)?;
     }
-    let target = Target { id: Identity { pid, start: facts.start }, facts };
-    make(ctx, &target, flags)
+    make(ctx, id, flags)
 }
 
 /// Digits only: no sign, no space, no overflow.

@@ -5,9 +5,9 @@
 
 use zerocopy::IntoBytes;
 
-use super::{Ctx, Node, Step, Target};
+use super::{Ctx, Node, Step};
 use crate::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Result};
-use crate::core::{Grab, Notice, On, Order, SeatId};
+use crate::core::{Grab, Identity, Notice, On, Order, SeatId};
 use crate::machine::{Demand, Detail, Machine, OnDeath, Verdict};
 
 /// Which bit stands for which kind of stop.
@@ -58,12 +58,12 @@ fn record(notice: &Notice) -> PtraceEvent {
 }
 
 /// Takes the one session a task can have (R1), as the flags say (R8, R56).
-pub(super) fn take<M: Machine>(ctx: &mut Ctx<'_, M>, target: &Target, flags: OpenFlags) -> Result<SeatId> {
-    if ctx.core.is_taken(target.id.pid) {
+pub(super) fn take<M: Machine>(ctx: &mut Ctx<'_, M>, id: Identity, flags: OpenFlags) -> Result<SeatId> {
+    if ctx.core.is_taken(id.pid) {
         return Err(Errno::EBUSY);
     }
     let on_leave = if flags.contains(OpenFlags::O_EXCL) { OnDeath::Kill } else { OnDeath::Leave };
-    let seat = ctx.core.take(target.id, on_leave)?;
+    let seat = ctx.core.take(ctx.client, id, on_leave)?;
     if flags.contains(OpenFlags::O_TRUNC) {
         ctx.core.grab(seat, Grab::Quiet);
     }
@@ -98,11 +98,11 @@ pub(crate) struct Trace {
 impl Trace {
     pub(super) fn open<M: Machine>(
         ctx: &mut Ctx<'_, M>,
-        target: &Target,
+        id: Identity,
         flags: OpenFlags,
         experimental: bool,
     ) -> Result<Node> {
-        Ok(Node::Trace(Trace { seat: take(ctx, target, flags)?, experimental }))
+        Ok(Node::Trace(Trace { seat: take(ctx, id, flags)?, experimental }))
     }
 
     pub(crate) fn seat(&self) -> SeatId {

@@ -4,9 +4,9 @@
 //! alone waits without resuming, also with O_NONBLOCK (R21, R25). A read answers 0 when there is nothing.
 
 use super::redox::{drain, mask_of, order, take};
-use super::{Ctx, Node, Step, Target};
+use super::{Ctx, Node, Step};
 use crate::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Result};
-use crate::core::{On, SeatId};
+use crate::core::{Identity, On, SeatId};
 use crate::machine::Machine;
 
 /// `proc:<pid>/trace.g2`.
@@ -18,8 +18,8 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    pub(super) fn open<M: Machine>(ctx: &mut Ctx<'_, M>, target: &Target, flags: OpenFlags) -> Result<Node> {
-        Ok(Node::TraceG2(Trace { seat: take(ctx, target, flags)?, waiting: false }))
+    pub(super) fn open<M: Machine>(ctx: &mut Ctx<'_, M>, id: Identity, flags: OpenFlags) -> Result<Node> {
+        Ok(Node::TraceG2(Trace { seat: take(ctx, id, flags)?, waiting: false }))
     }
 
     pub(crate) fn seat(&self) -> SeatId {

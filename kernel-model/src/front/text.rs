@@ -2,7 +2,8 @@
 
 use super::{Node, state};
 use crate::abi::{Pid, PtraceFlags, Result};
-use crate::machine::{Facts, State};
+use crate::core::{Core, Identity};
+use crate::machine::{Machine, State};
 
 /// Bytes and a cursor.
 #[derive(Clone, Hash, Debug)]
@@ -41,18 +42,19 @@ fn text(pid: Option<Pid>, bytes: Vec<u8>) -> Node {
 }
 
 /// The program file with its scheme.
-pub(super) fn exe(facts: &Facts) -> Node {
-    text(Some(facts.process), facts.exe.clone())
+pub(super) fn exe<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Node> {
+    Ok(text(Some(id.pid), core.machine().exe(id.pid)?))
 }
 
 /// One pid a line.
-pub(super) fn threads(facts: &Facts) -> Node {
-    let lines: String = facts.threads.iter().map(|pid| format!("{pid}\n")).collect();
-    text(Some(facts.process), lines.into_bytes())
+pub(super) fn threads<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Node> {
+    let lines: String = core.machine().threads(id.pid)?.iter().map(|pid| format!("{pid}\n")).collect();
+    Ok(text(Some(id.pid), lines.into_bytes()))
 }
 
 /// One `key value` a line; a key without a value is left out.
-pub(super) fn status(facts: &Facts) -> Node {
+pub(super) fn status<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Node> {
+    let facts = core.facts(id.pid)?;
     let state = match facts.state {
         State::Running => "running",
         State::Uninterruptible => "uninterruptible",
@@ -69,7 +71,7 @@ pub(super) fn status(facts: &Facts) -> Node {
         lines += &format!("tracer {tracer}\n");
     }
     lines += &format!("user {}\nstart {}\n", u8::from(facts.user), facts.start);
-    text(Some(facts.process), lines.into_bytes())
+    Ok(text(Some(id.pid), lines.into_bytes()))
 }
 
 /// One feature a line: `op NAME`, and `trace.x NAME BIT` for each experiment.

@@ -219,12 +219,23 @@ impl Machine for Sim {
             uid: process.uid,
             gid: process.gid,
             state,
-            threads: vec![pid],
-            exe: process.exe.clone(),
             start: process.start,
             tracer: process.foreign,
             user: process.kind != Kind::System,
         })
+    }
+
+    fn start(&mut self, pid: Pid) -> Result<u64> {
+        let process = self.processes.get(&pid.0).ok_or(Error::Gone)?;
+        if process.is_zombie() { Err(Error::Gone) } else { Ok(process.start) }
+    }
+
+    fn threads(&mut self, pid: Pid) -> Result<Vec<Pid>> {
+        self.processes.get(&pid.0).map(|_| vec![pid]).ok_or(Error::Gone)
+    }
+
+    fn exe(&mut self, pid: Pid) -> Result<Vec<u8>> {
+        self.processes.get(&pid.0).map(|process| process.exe.clone()).ok_or(Error::Gone)
     }
 
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()> {

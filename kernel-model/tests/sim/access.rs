@@ -25,10 +25,9 @@ fn facts_tell_who_everyone_is() {
     let pid = sim.pid(task).unwrap();
     let facts = sim.facts(pid).unwrap();
     assert_eq!((facts.process, facts.parent, facts.uid, facts.gid), (pid, Some(sim.owner()), 1000, 1000));
-    assert_eq!(
-        (facts.state, facts.threads, facts.exe.as_slice()),
-        (State::Traced, vec![pid], &b"sim:/loop"[..])
-    );
+    assert_eq!(facts.state, State::Traced);
+    assert_eq!((sim.threads(pid), sim.exe(pid)), (Ok(vec![pid]), Ok(b"sim:/loop".to_vec())));
+    assert_eq!(sim.start(pid), Ok(facts.start));
     assert!(facts.user && facts.tracer.is_none());
     assert_eq!(sim.facts(Pid(1)).unwrap().parent, None);
     assert!(!sim.facts(Pid(2)).unwrap().user);
