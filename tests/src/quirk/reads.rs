@@ -44,13 +44,13 @@ impl<I: Inner> Quirky<I> {
             ("R21", Err(Errno::EAGAIN)) => Ok(0),
             ("R52", Err(Errno::ESRCH)) => Err(Errno::ENODEV),
             ("F8", Err(Errno::ESRCH)) => Err(Errno::EDEADLK),
-            ("R31", Err(Errno::ESRCH)) => self.invent_post(fd, open, buf),
+            ("R31", Err(Errno::ESRCH)) | ("R76", Err(Errno::EAGAIN)) => self.invent_post(fd, open, buf),
             (_, Ok(n)) if n > 0 => self.falsify(fd, open, buf, n),
             (_, answer) => answer,
         }
     }
 
-    /// A POST for the call that did not come back, once.
+    /// A POST for a call that did not come back, once.
     fn invent_post(&self, fd: Fd, open: &Open, buf: &mut [u8]) -> Result<usize> {
         match open.latest {
             Some(pre) if pre.cause() == PtraceFlags::STOP_PRE_SYSCALL => {
@@ -59,7 +59,7 @@ impl<I: Inner> Quirky<I> {
                 store(buf, &post);
                 Ok(PtraceEvent::SIZE)
             }
-            _ => Err(Errno::ESRCH),
+            _ => Err(if self.rule == "R31" { Errno::ESRCH } else { Errno::EAGAIN }),
         }
     }
 
