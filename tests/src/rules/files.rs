@@ -228,6 +228,10 @@ pub(super) const RULES: &[Rule] = &[
             let child = child_of(&event(&trace, CLONE)?);
             let born = Trace::open(b.host, child, OpenFlags::empty())?;
             b.to_call(&born, "getpid")?;
+            // The child runs before its parent sleeps; no event tells when that is.
+            while !String::from_utf8_lossy(&b.status(pid)?).contains("state uninterruptible") {
+                b.meanwhile()?;
+            }
             same!(refused(regs.int())?, Errno::EAGAIN);
             trace.close()?;
             born.resume(PtraceFlags::empty())?;
