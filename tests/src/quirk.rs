@@ -91,8 +91,6 @@ struct State {
     seen: BTreeMap<(String, u64, usize), Vec<u8>>,
     /// The latest report of an `event:` queue.
     report: Vec<u8>,
-    /// Something that is done only once was done.
-    once: bool,
 }
 
 /// A client with one rule broken.

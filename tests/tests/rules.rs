@@ -1,7 +1,7 @@
 //! Every rule of RFC 0002 on every machine, and each one broken on the simulator to see its test fail.
 //!
-//! `sim::R11` and `linux::R11` must hold; `quirk::R11` must not, and says so by passing; `divergence::R32` must do what
-//! RFC 0003 says instead, and the rule must indeed not hold there. After the run, a line for each machine.
+//! `sim::R11` and `linux::R11` must hold; `quirk::R11` must not, and passes by that, as `machine_quirk::R39` does where
+//! the simulator itself can be broken; `divergence::R32` must do what RFC 0003 says instead, and the rule must indeed not hold there. After the run, a line for each machine.
 //!
 //! A rule on Linux runs in a process of its own, which is a process group: nothing it starts outlives it, and one that
 //! hangs is a failure.
@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use conformance::rules::stage::{Run, on_linux, on_sim};
+use conformance::rules::stage::{Broken, MACHINE_QUIRKS, Run, on_linux, on_sim};
 use conformance::rules::{ACID, Access, Rule, divergence, rules};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, killpg};
@@ -35,14 +35,15 @@ fn all() -> impl Iterator<Item = &'static Rule> {
 
 fn holds_on_sim(rule: &'static Rule) -> Result<(), Failed> {
     for access in POLICIES {
-        on_sim(rule.guest, rule.run, access, None).map_err(|why| format!("under {access:?}: {why}"))?;
+        on_sim(rule.guest, rule.run, access, Broken::Nothing)
+            .map_err(|why| format!("under {access:?}: {why}"))?;
     }
     ON_SIM.fetch_add(1, Ordering::Relaxed);
     Ok(())
 }
 
-fn fails_under_quirk(rule: &'static Rule) -> Result<(), Failed> {
-    match on_sim(rule.guest, rule.run, Access::Descendants, Some(rule.id)) {
+fn fails_when(broken: Broken, rule: &'static Rule) -> Result<(), Failed> {
+    match on_sim(rule.guest, rule.run, Access::Descendants, broken) {
         Err(_) => Ok(()),
         Ok(()) => Err("it holds although it is broken: the test cannot fail".into()),
     }
@@ -105,6 +106,29 @@ fn diverges_on_linux(rule: &'static Rule) -> Result<(), Failed> {
     Ok(())
 }
 
+/// The tables of the RFC are the list, in its order.
+fn tells_the_rules() -> Result<(), Failed> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../rfcs/0002-tracing-semantics.md");
+    let text = std::fs::read_to_string(path)?;
+    let is_id =
+        |id: &str| id.len() > 1 && id.starts_with(['R', 'F']) && id[1..].bytes().all(|b| b.is_ascii_digit());
+    let mut told = text.lines().filter_map(|line| {
+        let (id, sentence) = line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | ")?;
+        is_id(id).then_some((id, sentence))
+    });
+    for rule in rules() {
+        let want = Some((rule.id, rule.sentence));
+        let found = told.next();
+        if found != want {
+            return Err(format!("the list has {want:?}\nthe RFC has  {found:?}").into());
+        }
+    }
+    match told.next() {
+        None => Ok(()),
+        Some(more) => Err(format!("not in the list: {more:?}").into()),
+    }
+}
+
 fn main() -> ExitCode {
     if let Ok(task) = std::env::var(CHILD) {
         return be_child(&task);
@@ -120,8 +144,13 @@ fn main() -> ExitCode {
         });
     }
     for rule in rules() {
-        trials.push(Trial::test(format!("quirk::{}", rule.id), || fails_under_quirk(rule)));
+        trials.push(Trial::test(format!("quirk::{}", rule.id), || fails_when(Broken::Rule(rule.id), rule)));
+        for &(_, quirks) in MACHINE_QUIRKS.iter().filter(|(id, _)| *id == rule.id) {
+            let name = format!("machine_quirk::{}", rule.id);
+            trials.push(Trial::test(name, move || fails_when(Broken::Machine(quirks), rule)));
+        }
     }
+    trials.push(Trial::test("rfc::tells_the_rules_word_for_word", tells_the_rules));
     let conclusion = libtest_mimic::run(&args, trials);
     if !args.list {
         let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);

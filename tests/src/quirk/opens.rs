@@ -33,6 +33,7 @@ impl<I: Inner> Quirky<I> {
         }
         let fd = match self.inner().open(path, flags) {
             Err(Errno::EPERM) if self.lets_in(path) => self.inner().open(&sibling(path, "exe"), flags)?,
+            Err(Errno::ESRCH) if self.rule == "R75" => return Err(Errno::ENOENT),
             Err(Errno::EPERM) if self.rule == "R7" => return Err(Errno::EACCES),
             answer => answer?,
         };

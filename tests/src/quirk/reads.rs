@@ -17,6 +17,7 @@ impl<I: Inner> Quirky<I> {
             "mem" => self.read_mem(fd, &open, buf),
             op if op.starts_with("regs") => self.read_regs(fd, &open, buf),
             "event:" => self.read_queue(fd, buf),
+            "proc:features" if self.rule == "R74" => Ok(0),
             _ => self.inner().read(fd, buf),
         }
     }
@@ -43,13 +44,13 @@ impl<I: Inner> Quirky<I> {
             ("R21", Err(Errno::EAGAIN)) => Ok(0),
             ("R52", Err(Errno::ESRCH)) => Err(Errno::ENODEV),
             ("F8", Err(Errno::ESRCH)) => Err(Errno::EDEADLK),
-            ("R31", Err(Errno::ESRCH)) => self.invent_post(fd, open, buf),
+            ("R31", Err(Errno::ESRCH)) | ("R76", Err(Errno::EAGAIN)) => self.invent_post(fd, open, buf),
             (_, Ok(n)) if n > 0 => self.falsify(fd, open, buf, n),
             (_, answer) => answer,
         }
     }
 
-    /// A POST for the call that did not come back, once.
+    /// A POST for a call that did not come back, once.
     fn invent_post(&self, fd: Fd, open: &Open, buf: &mut [u8]) -> Result<usize> {
         match open.latest {
             Some(pre) if pre.cause() == PtraceFlags::STOP_PRE_SYSCALL => {
@@ -58,7 +59,7 @@ impl<I: Inner> Quirky<I> {
                 store(buf, &post);
                 Ok(PtraceEvent::SIZE)
             }
-            _ => Err(Errno::ESRCH),
+            _ => Err(if self.rule == "R31" { Errno::ESRCH } else { Errno::EAGAIN }),
         }
     }
 
@@ -128,6 +129,7 @@ impl<I: Inner> Quirky<I> {
         let stop = open.pid().and_then(|pid| self.trace_of(pid)).and_then(|fd| self.opened(fd)?.event);
         match (self.rule, stop) {
             ("R67", _) if buf.len() < 16 => return Ok(0),
+            ("R73", _) if answer == Err(Errno::EAGAIN) => return Ok(buf.len()),
             ("F15", _) if answer == Err(Errno::ESRCH) => {
                 let again = self.inner().open(&open.path, OpenFlags::O_RDONLY)?;
                 return self.inner().read(again, buf);

@@ -230,7 +230,7 @@ fn polling(b: &Bench<'_>, trace: &Trace<'_>) -> Check {
     let fd = trace.handle().fd();
     let flags = b.host.fcntl(fd, F_GETFL, 0)?;
     b.host.fcntl(fd, F_SETFL, flags | u64::from(OpenFlags::O_NONBLOCK.bits()))?;
-    for mask in [SIGNAL, BREAKPOINT | POST, PRE] {
+    for mask in [POST, BREAKPOINT | POST, PRE] {
         trace.resume(mask)?;
         same!(refused(trace.next())?, Errno::EAGAIN);
     }

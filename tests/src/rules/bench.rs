@@ -10,7 +10,6 @@ use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal,
 use kernel_model::client::{Trace, read_text};
 use kernel_model::scheme::{Caller, Host, Program};
 
-use crate::ensure;
 use crate::quirk::Quirky;
 
 /// Why a rule does not hold, with the line that found out.
@@ -290,7 +289,7 @@ impl Drop for Bench<'_> {
 
 /// The next record, which must be of this cause.
 #[track_caller]
-pub fn event(trace: &Trace<'_>, cause: PtraceFlags) -> Check<PtraceEvent> {
+pub(super) fn event(trace: &Trace<'_>, cause: PtraceFlags) -> Check<PtraceEvent> {
     match trace.next()? {
         Some(event) if event.cause() == cause => Ok(event),
         other => Err(Failure::new(format!("wanted {cause:?}, got {other:x?}"))),
@@ -298,7 +297,7 @@ pub fn event(trace: &Trace<'_>, cause: PtraceFlags) -> Check<PtraceEvent> {
 }
 
 /// Every record until the tracee is gone, each answered by the same mask.
-pub fn events_to_end(trace: &Trace<'_>, mask: PtraceFlags) -> Check<Vec<PtraceEvent>> {
+pub(super) fn events_to_end(trace: &Trace<'_>, mask: PtraceFlags) -> Check<Vec<PtraceEvent>> {
     let mut all = Vec::new();
     loop {
         match trace.resume(mask).and_then(|()| trace.next()) {
@@ -312,7 +311,7 @@ pub fn events_to_end(trace: &Trace<'_>, mask: PtraceFlags) -> Check<Vec<PtraceEv
 
 /// The error of a call that must fail.
 #[track_caller]
-pub fn refused<T>(result: Result<T, Errno>) -> Check<Errno> {
+pub(super) fn refused<T>(result: Result<T, Errno>) -> Check<Errno> {
     match result {
         Ok(_) => Err(Failure::new("succeeded where it must fail")),
         Err(errno) => Ok(errno),

@@ -6,8 +6,8 @@
 use kernel_model::abi::PtraceFlags;
 
 use super::stage::Run;
-use super::syscalls::{first_post_of_stopped, order};
-use crate::same;
+use super::syscalls::{disturbed, first_post_of_stopped, order};
+use crate::{ensure, same};
 
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
 const POST: PtraceFlags = PtraceFlags::STOP_POST_SYSCALL;
@@ -48,6 +48,18 @@ pub const DIVERGENCES: &[Divergence] = &[
         source: "kernel/entry/common.c: as R32; the kill was over when the process stopped",
         run: |b| {
             same!(first_post_of_stopped(b)?, b.call("getuid"));
+            Ok(())
+        },
+    },
+    Divergence {
+        id: "R76",
+        source: "ptrace(2), PTRACE_INTERRUPT; signal(7): an interrupted call is left and made again, with both its stops",
+        run: |b| {
+            let events = disturbed(b)?;
+            ensure!(!events.is_empty(), "nothing was told");
+            for event in events {
+                same!(event.d, b.call("pause"));
+            }
             Ok(())
         },
     },

@@ -1,10 +1,11 @@
-//! Section O, the other handles: R65–R72. Cursors, short transfers, wrong operations, and what works without a session.
+//! Section O, the other handles: R65–R75. Cursors, short transfers, wrong operations, and what works without a session.
 
-use kernel_model::abi::{Errno, OpenFlags, PtraceFlags, SEEK_CUR, SEEK_SET, Status};
-use kernel_model::client::{Handle, Mem, Regs, Trace};
-use kernel_model::scheme::Fd;
+use kernel_model::abi::{Errno, OpenFlags, PtraceFlags, SEEK_CUR, SEEK_SET, Signal, Status};
+use kernel_model::client::{Handle, Mem, Regs, Trace, read_text};
+use kernel_model::scheme::{Caller, Fd};
 
-use super::bench::refused;
+use super::bench::{event, refused};
+use super::flags::child_of;
 use super::{Bench, Check, Rule};
 use crate::{ensure, same};
 
@@ -28,6 +29,19 @@ action:
     .word handler, sa.restorer, restorer, 0
 word:
     .word 0x1122334455667788, 5
+";
+
+/// Its child runs in its place until that ends.
+const VFORKER: &str = "
+program main
+.text
+    sys vfork
+    cmp rax, 0
+    je child
+    sys exit, 6
+child:
+    sys getpid
+    sys exit, 0
 ";
 
 /// Bytes of `regs/int`, `regs/float` and `regs/env`.
@@ -137,7 +151,7 @@ pub(super) const RULES: &[Rule] = &[
             same!(Regs::open(b.host, pid)?.int()?.rip & !3, behind_pause & !3);
             same!(Mem::open(b.host, pid)?.word(b.label("word") + 8)?, 5);
             // Still in the same pause: only a handler ends it.
-            b.host.kill(pid, kernel_model::abi::Signal::USR1)?;
+            b.host.kill(pid, Signal::USR1)?;
             same!(b.ended(pid)?, Status::exited(8));
             Ok(())
         },
@@ -198,6 +212,72 @@ pub(super) const RULES: &[Rule] = &[
             trace.resume(PtraceFlags::STOP_BREAKPOINT)?;
             let event = trace.next()?.map(|event| event.cause());
             same!(event, Some(PtraceFlags::STOP_BREAKPOINT));
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R73",
+        sentence: "When `regs` of a process that cannot be stopped now (it waits for its vfork child) is used, that is EAGAIN, and closing \
+                   its `trace` does not wait.",
+        guest: VFORKER,
+        run: |b| {
+            const CLONE: PtraceFlags = PtraceFlags::EVENT_CLONE;
+            let (pid, trace) = b.begin()?;
+            let regs = trace.regs()?;
+            trace.resume(CLONE)?;
+            let child = child_of(&event(&trace, CLONE)?);
+            let born = Trace::open(b.host, child, OpenFlags::empty())?;
+            b.to_call(&born, "getpid")?;
+            // The child runs before its parent sleeps; no event tells when that is.
+            while !String::from_utf8_lossy(&b.status(pid)?).contains("state uninterruptible") {
+                b.meanwhile()?;
+            }
+            same!(refused(regs.int())?, Errno::EAGAIN);
+            trace.close()?;
+            born.resume(PtraceFlags::empty())?;
+            same!(b.ended(pid)?, Status::exited(6));
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R74",
+        sentence: "When `proc:features` is read, it has a line `trace.x NAME BIT` for each experiment of this kernel.",
+        guest: GUEST,
+        run: |b| {
+            let text = read_text(b.host, "proc:features")?;
+            let text = String::from_utf8_lossy(&text);
+            for (name, bit) in PtraceFlags::EXPERIMENTS.iter_names() {
+                let line = format!("trace.x {name} {:#x}", bit.bits());
+                ensure!(text.lines().any(|known| known == line), "no line: {line}");
+            }
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R75",
+        sentence: "When an open fails for several reasons, the first of these is told: ENODEV no scheme, EINVAL no such path, ESRCH no such \
+                   process or it has ended, EPERM, EBUSY.",
+        guest: GUEST,
+        run: |b| {
+            let (pid, trace) = b.begin()?;
+            let stranger = b.client(Caller { pid: b.me().pid, uid: 4242, gid: 4242 });
+            let open = |path: &str| refused(stranger.host().open(path, OpenFlags::O_RDWR));
+            same!(open("net:7")?, Errno::ENODEV);
+            for path in
+                ["proc:", "proc:4000000", "proc:x/trace", "proc:-1/trace", "proc:4000000/nothing", "event:x"]
+            {
+                same!((path, open(path)?), (path, Errno::EINVAL));
+            }
+            same!(open("proc:4000000/trace")?, Errno::ESRCH);
+            same!(open(&format!("proc:{pid}/nothing"))?, Errno::EINVAL);
+            same!(open(&format!("proc:{pid}/trace"))?, Errno::EPERM);
+            // It ends, and nobody waits for it.
+            b.host.kill(pid, Signal::KILL)?;
+            let _ = trace.resume(PtraceFlags::empty());
+            same!(refused(trace.next())?, Errno::ESRCH);
+            for op in ["trace", "mem", "regs/int", "exe", "status"] {
+                same!((op, open(&format!("proc:{pid}/{op}"))?), (op, Errno::ESRCH));
+            }
             Ok(())
         },
     },

@@ -307,6 +307,9 @@ top:
             trace.resume(JOBSTOP)?;
             same!(event(&trace, JOBSTOP)?.a, u64::from(Signal::STOP.0));
             same!(stopped_child(b, &main)?, child);
+            b.meanwhile()?;
+            // It stays stopped; had it gone on, it would have ended.
+            b.status(child)?;
             trace.resume(PtraceFlags::empty())?;
             b.host.kill(child, Signal::CONT)?;
             same!(refused(trace.next())?, Errno::ESRCH);

@@ -13,7 +13,7 @@ use kernel_model::machine::Machine;
 use kernel_model::scheme::{Caller, Host, Program};
 use kernel_model::shared::Shared;
 use kernel_model::sim::asm::{Image, Names, Segment, assemble};
-use kernel_model::sim::{Sim, SimConfig, SimNames, constant};
+use kernel_model::sim::{Quirks, Sim, SimConfig, SimNames, constant};
 
 use super::{Access, BYSTANDER, Bench, Check, Client, Failure, Stage};
 use crate::elf;
@@ -147,6 +147,7 @@ calls! {
     getuid => SYS_getuid
     setuid => SYS_setuid
     fork => SYS_fork
+    vfork => SYS_vfork
     execve => SYS_execve
     wait4 => SYS_wait4
     kill => SYS_kill
@@ -195,16 +196,42 @@ fn set_next_pid(pid: Pid) -> bool {
     std::fs::write("/proc/sys/kernel/ns_last_pid", (pid.0 - 1).to_string()).is_ok()
 }
 
-/// Runs a rule on the simulator; with `quirk`, broken.
-pub fn on_sim(guest: &str, run: Run, access: Access, quirk: Option<&'static str>) -> Check {
+/// What is broken on the simulator.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Broken {
+    /// Nothing.
+    Nothing,
+    /// This rule, at the file boundary ([`Quirky`]) or by the simulator's configuration.
+    Rule(&'static str),
+    /// The machine itself.
+    Machine(Quirks),
+}
+
+/// The machine's own quirks, and a rule that notices each.
+pub const MACHINE_QUIRKS: &[(&str, Quirks)] = &[
+    ("F7", Quirks::RUNS_WHILE_HELD),
+    ("F11", Quirks::STALE_STEP),
+    ("R39", Quirks::PC_AFTER_TRAP),
+    ("R30", Quirks::SKIP_FAILS),
+    ("R41", Quirks::ONLY_HANDLED_SIGNALS),
+    ("F25", Quirks::GROUP_STOP_RUNS),
+    ("R46", Quirks::CHILDREN_ESCAPE),
+    ("R72", Quirks::GUARDED_WRITES),
+    ("R43", Quirks::KILL_WAITS),
+    ("R35", Quirks::STEP_ENDS_WITH_CALL),
+];
+
+/// Runs a rule on the simulator.
+pub fn on_sim(guest: &str, run: Run, access: Access, broken: Broken) -> Check {
     let mut text = text_of(guest);
     let mut config = SimConfig::default();
-    match quirk {
+    match broken {
         // Signals are acted on after the call, not inside it.
-        Some("R32" | "R33") => config.nested_signals = false,
+        Broken::Rule("R32" | "R33") => config.nested_signals = false,
         // A handler's own signal is not held back while it runs.
-        Some("R44") => text = text.replace("sa.restorer", "sa.restorer+sa.nodefer"),
-        _ => {}
+        Broken::Rule("R44") => text = text.replace("sa.restorer", "sa.restorer+sa.nodefer"),
+        Broken::Machine(quirks) => config.quirks = quirks,
+        Broken::Rule(_) | Broken::Nothing => {}
     }
     let mut sim = Sim::new(config.clone());
     sim.load(&text).map_err(Failure::new)?;
@@ -222,5 +249,5 @@ pub fn on_sim(guest: &str, run: Run, access: Access, quirk: Option<&'static str>
         }),
         local: Local::new(Kernel::new(sim, policy(access))),
     };
-    stage.run(run, quirk)
+    stage.run(run, if let Broken::Rule(rule) = broken { Some(rule) } else { None })
 }

@@ -1,7 +1,7 @@
-//! Section S, system calls: R27–R33. What a tracer sees of a call, changes in it, and skips.
+//! Section S, system calls: R27–R33, R76. What a tracer sees of a call, changes in it, and skips.
 
 use kernel_model::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Signal, Status};
-use kernel_model::client::Trace;
+use kernel_model::client::{EventQueue, Trace};
 
 use super::attach::{SELF_STOPPER, stopped_child};
 use super::bench::{event, events_to_end, refused};
@@ -213,7 +213,50 @@ action:
             Ok(())
         },
     },
+    Rule {
+        id: "R76",
+        sentence: "When the set is changed or registers are read while the tracee sleeps in a call, that call is not reported again.",
+        guest: SLEEPER,
+        run: |b| {
+            let events = disturbed(b)?;
+            ensure!(events.is_empty(), "{events:?}");
+            Ok(())
+        },
+    },
 ];
+
+/// Sleeps until a signal comes.
+const SLEEPER: &str = "
+program main
+.text
+    sys pause
+    sys exit, 0
+";
+
+/// What is told of a tracee in [`SLEEPER`]'s pause while it is disturbed in all ways that it should not notice.
+pub(super) fn disturbed(b: &Bench<'_>) -> Check<Vec<PtraceEvent>> {
+    const TIMES: usize = 5;
+    let (_, trace) = b.begin_with(OpenFlags::O_NONBLOCK)?;
+    let queue = EventQueue::open(b.host, OpenFlags::empty())?;
+    queue.watch(trace.handle().fd(), 1)?;
+    trace.resume(PRE)?;
+    queue.next()?;
+    same!(event(&trace, PRE)?.d, b.call("pause"));
+    let regs = trace.regs()?;
+    let mut events = Vec::new();
+    for _ in 0..TIMES {
+        for mask in [SIGNAL, PRE | POST] {
+            trace.resume(mask)?;
+            regs.int()?;
+            b.meanwhile()?;
+            match trace.next() {
+                Err(Errno::EAGAIN) => {}
+                other => events.extend(other?),
+            }
+        }
+    }
+    Ok(events)
+}
 
 /// All stops of [`SELF_SIGNALLER`] from its kill on: cause, and number of the call.
 pub(super) fn order(b: &Bench<'_>) -> Check<Vec<(PtraceFlags, u64)>> {
