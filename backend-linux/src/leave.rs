@@ -1,6 +1,9 @@
 //! Ways out: detaching a stopped, a running, or an unstoppable task; and the end of the machine itself.
 
+use std::collections::HashSet;
+
 use kernel_model::machine::{Leave, OnDeath, Result, Task, Verdict};
+use nix::errno::Errno;
 
 use crate::Linux;
 use crate::facts;
@@ -132,21 +135,27 @@ impl Drop for Linux {
 }
 
 impl Linux {
-    /// Waits for those that were killed, so that their parents hear of it. A first thread is the last of its process.
+    /// Waits for those that were killed, so that their parents hear of it. All that comes meanwhile is taken: a first
+    /// thread is reported only after all others, newborns that nobody has heard of among them.
     fn reap_killed(&mut self) {
-        let mut killed: Vec<(bool, i32)> = self
+        let mut killed: HashSet<i32> = self
             .table
             .iter_mut()
             .filter(|tracee| matches!(tracee.life, Life::Leaving) && tracee.on_death == OnDeath::Kill)
-            .map(|tracee| (tracee.pid == tracee.tgid, tracee.pid))
+            .map(|tracee| tracee.pid)
             .collect();
-        killed.sort_unstable();
-        for (_, pid) in killed {
-            while let Some(raw) = wait_for(pid, true).map(Raw::decode) {
-                if matches!(raw, Raw::End(_)) {
-                    break;
-                }
-                let _ = sys::restart(libc::PTRACE_CONT, pid, 0);
+        while !killed.is_empty() {
+            let change = match sys::wait(Target::Tracees, true, true) {
+                Ok(Some(change)) => change,
+                Err(Errno::EINTR) => continue,
+                Ok(None) | Err(_) => return,
+            };
+            let raw = Raw::decode(change);
+            match self.table.by_pid(change.pid) {
+                _ if matches!(raw, Raw::End(_)) => drop(killed.remove(&change.pid)),
+                Some(task) if !killed.contains(&change.pid) => self.leave_now(task, raw),
+                // The sleeper, a newborn, or somebody at a last stop.
+                _ => drop(sys::restart(libc::PTRACE_CONT, change.pid, 0)),
             }
         }
     }
