@@ -363,14 +363,6 @@ pub fn on_terminal(command: &mut Command, terminal: &OwnedFd) -> Result<()> {
     Ok(())
 }
 
-/// The command stops itself by SIGSTOP before its program is loaded: an untraced hold, as in the C yardstick.
-pub fn stop_before_exec(command: &mut Command) {
-    // SAFETY: async-signal-safe.
-    unsafe {
-        command.pre_exec(|| check(libc::raise(libc::SIGSTOP).into()).map(drop));
-    }
-}
-
 /// A system call without arguments that the C library does not answer by itself.
 pub fn getppid_raw() -> c_long {
     // SAFETY: no memory is involved.

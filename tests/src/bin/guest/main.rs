@@ -13,6 +13,7 @@ mod pipes;
 mod signals;
 mod stops;
 mod timers;
+mod workload;
 
 use std::fs::File;
 
@@ -111,6 +112,9 @@ fn main() {
         "groups" => job_control::groups(),
         "job" => job_control::job(args.get(1).copied()),
         "dump" => dump::all(),
+        "getppid" => workload::getppid(number(1)),
+        "open-close" => workload::open_close(number(1)),
+        "fork-exec" => workload::fork_exec(number(1)),
         "attachee" => attachee::serve(number(1)),
         "napper" => attachee::nap(),
         other => panic!("no guest {other}"),
