@@ -21,7 +21,7 @@ fn main() -> Result<(), Error> {
     go(&mut machine, first)?;
     let mut stops = 0u64;
     let mut code = 0;
-    while let Some((task, report)) = machine.next_stop(Wait::Block)? {
+    while let Ok(Some((task, report))) = machine.next_stop(Wait::Block) {
         stops += 1;
         match report {
             Report::Gone { status } if task == first => {

@@ -4,13 +4,13 @@
 //! or dies without anybody's help, so the event waits for it. A child that is seen first is kept as [`Early`].
 
 use kernel_model::machine::{Demand, Pid, Report, Status, Task};
-use nix::errno::Errno;
 
 use crate::Linux;
 use crate::facts;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Target};
 use crate::tracee::{Held, Life, Phase, Tracee};
+use crate::wait::wait_for;
 
 /// A child seen before its parent's event.
 pub(crate) struct Early {
@@ -41,7 +41,7 @@ impl Linux {
         let pid = sys::event_message(tracee.pid).ok()? as i32;
         let (raw, consumed) = match self.early.remove(&pid) {
             Some(early) => (Some(early.raw), true),
-            None => (first_stop(pid), false),
+            None => (wait_for(pid, false).map(Raw::decode), false),
         };
         if !wanted {
             if matches!(raw, Some(Raw::End(_))) && !consumed {
@@ -92,16 +92,5 @@ impl Linux {
             }
             awaited
         });
-    }
-}
-
-/// Waits for a newborn's first stop, or its end; `None` if it is gone without a trace.
-fn first_stop(pid: i32) -> Option<Raw> {
-    loop {
-        match sys::wait(Target::One(pid), true, false) {
-            Ok(change) => return change.map(Raw::decode),
-            Err(Errno::EINTR) => {}
-            Err(_) => return None,
-        }
     }
 }

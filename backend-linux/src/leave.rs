@@ -1,13 +1,13 @@
 //! Ways out: detaching a stopped, a running, or an unstoppable task; and the end of the machine itself.
 
 use kernel_model::machine::{Leave, OnDeath, Result, Task, Verdict};
-use nix::errno::Errno;
 
 use crate::Linux;
 use crate::facts;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Target};
 use crate::tracee::{Held, Life, Request, Tracee};
+use crate::wait::wait_for;
 
 impl Linux {
     /// Stops tracing a task.
@@ -31,7 +31,7 @@ impl Linux {
                 let _ = sys::interrupt(tracee.pid);
                 let pid = tracee.pid;
                 let was = std::mem::replace(&mut tracee.life, Life::Leaving);
-                if let Some(raw) = stops.then(|| next_stop_of(pid)).flatten() {
+                if let Some(raw) = stops.then(|| wait_for(pid, false)).flatten().map(Raw::decode) {
                     let tracee = self.table.get_mut(task)?;
                     if let Raw::End(status) = raw {
                         let _ = sys::wait(Target::One(pid), false, true);
@@ -70,7 +70,9 @@ impl Linux {
     }
 
     fn free_child(&mut self, pid: i32) {
-        if self.early.remove(&pid).is_none() && matches!(next_stop_of(pid), None | Some(Raw::End(_))) {
+        if self.early.remove(&pid).is_none()
+            && matches!(wait_for(pid, false).map(Raw::decode), None | Some(Raw::End(_)))
+        {
             let _ = sys::wait(Target::One(pid), false, true);
             return;
         }
@@ -107,17 +109,6 @@ impl Tracee {
     }
 }
 
-/// Waits for one task's next stop or end.
-fn next_stop_of(pid: i32) -> Option<Raw> {
-    loop {
-        match sys::wait(Target::One(pid), true, false) {
-            Ok(change) => return change.map(Raw::decode),
-            Err(Errno::EINTR) => {}
-            Err(_) => return None,
-        }
-    }
-}
-
 impl Drop for Linux {
     /// What the contract says of the owner's death, without waiting for tasks that cannot stop: those are the kernel's
     /// to detach when this thread ends.
@@ -151,8 +142,7 @@ impl Linux {
             .collect();
         killed.sort_unstable();
         for (_, pid) in killed {
-            while let Some(raw) = next_stop_of(pid) {
-                let _ = sys::wait(Target::One(pid), false, true);
+            while let Some(raw) = wait_for(pid, true).map(Raw::decode) {
                 if matches!(raw, Raw::End(_)) {
                     break;
                 }

@@ -7,6 +7,7 @@ use crate::birth::Early;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Change, Target};
 use crate::tracee::{Held, Life, Request, Tracee};
+use crate::wait::wait_for;
 
 impl Linux {
     /// What a change means to the kernel above, if anything.
@@ -40,12 +41,42 @@ impl Linux {
             return self.birth(task, event);
         }
         match tracee.report(stop) {
+            Some(Report::Step) => self.disarm(task),
             Some(report) => Some(self.hold(task, report)),
             None => {
                 self.let_go(task);
                 None
             }
         }
+    }
+
+    /// Moves a task from the trap of its step to a plain one, without running it: if we died now, the trap would be
+    /// delivered, and the armed step would raise another (exit_ptrace does not disarm it, any resumption but a step does).
+    /// Where the trap is the task's own as well, it must stay.
+    fn disarm(&mut self, task: Task) -> Option<(Task, Report)> {
+        let tracee = self.table.get_mut(task).ok()?;
+        if !tracee.step.own_flag {
+            let pid = tracee.pid;
+            let trapped = sys::interrupt(pid)
+                .and_then(|()| sys::restart(libc::PTRACE_CONT, pid, 0))
+                .map(|()| wait_for(pid, true));
+            let held = tracee.held()?;
+            held.consumed = true;
+            match trapped.ok().flatten().map(|change| (change, Raw::decode(change))) {
+                // Job control came at the same moment: its stop is told of after this one.
+                Some((_, Raw::Group(signal))) => {
+                    held.stop = Stop::Group(signal);
+                    tracee.untold_group_stop = true;
+                }
+                Some((change, Raw::End(_) | Raw::Event(_))) => {
+                    tracee.life = Life::Running(Request::Cont);
+                    self.news.push_back(change);
+                    return None;
+                }
+                _ => {}
+            }
+        }
+        Some(self.hold(task, Report::Step))
     }
 
     /// Gives out a report; the task stays stopped.
@@ -120,8 +151,8 @@ impl Tracee {
             Stop::Step { short: false } => Report::Step,
             Stop::Trap => return self.asked.then_some(Report::Interrupt),
             Stop::Group(number) => {
-                let listening = self.held()?.was_listening;
-                if !listening && self.demand.contains(Demand::GROUP_STOP) {
+                let told = self.held()?.was_listening && !std::mem::take(&mut self.untold_group_stop);
+                if !told && self.demand.contains(Demand::GROUP_STOP) {
                     return Some(Report::GroupStop { signal: signal(number) });
                 }
                 return self.asked.then_some(Report::Interrupt);

@@ -31,7 +31,7 @@ impl Tracee {
             let _ = sys::interrupt(self.pid);
         }
         let _ = sys::restart(request.code(), self.pid, signal);
-        if self.asked && request == Request::Listen {
+        if (self.asked || self.untold_group_stop) && request == Request::Listen {
             let _ = sys::interrupt(self.pid);
         }
         self.life = Life::Running(request);

@@ -10,8 +10,9 @@ use nix::errno::Errno;
 use crate::Linux;
 use crate::facts;
 use crate::stop::{Raw, Stop};
-use crate::sys::{self, Embryo, Image, Target};
+use crate::sys::{self, Embryo, Image};
 use crate::tracee::{BASE_OPTIONS, Held, Life, Phase, Tracee};
+use crate::wait::wait_for;
 
 impl Linux {
     /// Stopped at the event of its exec, inside that call.
@@ -90,11 +91,7 @@ fn is_directory(program: &Program) -> bool {
 /// Leads a child up to its exec, through whatever signals come meanwhile; how it ended, if it did.
 fn until_exec(pid: i32) -> Option<Status> {
     loop {
-        let raw = match sys::wait(Target::One(pid), true, true) {
-            Ok(Some(change)) => Raw::decode(change),
-            Err(Errno::EINTR) => continue,
-            Ok(None) | Err(_) => return Some(Status(0)),
-        };
+        let Some(raw) = wait_for(pid, true).map(Raw::decode) else { return Some(Status(0)) };
         let (request, signal) = match raw {
             Raw::Event(libc::PTRACE_EVENT_EXEC) => return None,
             Raw::End(status) => return Some(status),

@@ -279,9 +279,10 @@ pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
     let mask = swap_mask(Some(u64::MAX));
     // SAFETY: the child calls nothing but `become_image`, which is async-signal-safe and does not return.
     let pid = match Errno::result(unsafe { libc::fork() }) {
-        // SAFETY: reads the pointer, not what is behind it; setenv elsewhere in the host replaces it whole.
         Ok(0) => {
-            let env = env.as_ref().map_or(unsafe { environ }, |env| env.as_ptr());
+            // SAFETY: reads the pointer, not what is behind it; setenv elsewhere in the host replaces it whole.
+            let inherited = unsafe { environ };
+            let env = env.as_ref().map_or(inherited, |env| env.as_ptr());
             become_image(
                 image.path.as_ptr(),
                 args.as_ptr(),

@@ -25,6 +25,8 @@ pub(crate) struct Tracee {
     pub(crate) step: Step,
     /// An interrupt was asked for from above and is not answered.
     pub(crate) asked: bool,
+    /// Job control stopped it while another stop was being reported.
+    pub(crate) untold_group_stop: bool,
     /// Let go from PTRACE_EVENT_VFORK: it sleeps until its child has its own memory, and nothing stops it.
     pub(crate) vforking: bool,
     /// We are its parent: its end is reported even after detaching.
@@ -37,6 +39,7 @@ pub(crate) struct Tracee {
 
 /// Where a task is in its life.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a stop is made twice per call: no allocation there")]
 pub(crate) enum Life {
     /// Let go with this request.
     Running(Request),
@@ -136,6 +139,7 @@ impl Tracee {
             call: Call { number: 0, id: 0, abi: Abi::X64, returns: true },
             step: Step::default(),
             asked: false,
+            untold_group_stop: false,
             vforking: false,
             spawned: false,
             parked: None,

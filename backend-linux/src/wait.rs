@@ -51,6 +51,16 @@ impl Watch {
     }
 }
 
+/// Waits for one task's next stop or end, which is near: it was interrupted, killed, or just born. `None`: no such task.
+pub(crate) fn wait_for(pid: i32, consume: bool) -> Option<Change> {
+    loop {
+        match sys::wait(Target::One(pid), true, consume) {
+            Err(Errno::EINTR) => {}
+            other => return other.ok().flatten(),
+        }
+    }
+}
+
 impl Linux {
     /// Consumes the stops that were reported and are still held.
     pub(crate) fn settle(&mut self) {

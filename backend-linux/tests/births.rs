@@ -78,7 +78,7 @@ fn a_child_nobody_wants_runs_free() {
         assert_eq!(task, parent);
         tracer.go(task);
     }
-    assert_eq!(tracer.machine.next_stop(Wait::Block), Ok(None));
+    assert_eq!(tracer.machine.next_stop(Wait::Block), Err(Error::Idle));
     assert_eq!(free.finish().0, "child 5\n");
 }
 
@@ -129,7 +129,7 @@ fn a_vfork_parent_is_unstoppable_until_the_exec() {
     assert_eq!(tracer.next(), (child, Report::Image { former: pid }));
     tracer.go(child);
     assert_eq!(tracer.finish(child), Some(Status::exited(6)));
-    assert_eq!(tracer.machine.next_stop(Wait::Block), Ok(None));
+    assert_eq!(tracer.machine.next_stop(Wait::Block), Err(Error::Idle));
     assert_eq!(free.finish(), untraced(&["vfork"]));
 }
 
@@ -191,7 +191,7 @@ fn exec_from_a_thread_takes_over_the_pid() {
     assert_eq!(tasks, expected);
     tracer.go(task);
     assert_eq!(tracer.next(), (task, Report::Gone { status: Some(Status::exited(9)) }));
-    assert_eq!(tracer.machine.next_stop(Wait::Block), Ok(None));
+    assert_eq!(tracer.machine.next_stop(Wait::Block), Err(Error::Idle));
     free.finish();
 }
 
@@ -229,7 +229,7 @@ fn exiting_is_before_gone_and_can_be_inspected() {
     tracer.machine.read_mem(pid, start, sp, &mut [0; 8]).unwrap();
     tracer.go(task);
     assert_eq!(tracer.next(), (task, Report::Gone { status: Some(Status::exited(3)) }));
-    assert_eq!(tracer.machine.next_stop(Wait::Block), Ok(None));
+    assert_eq!(tracer.machine.next_stop(Wait::Block), Err(Error::Idle));
 }
 
 /// Tasks do not come back: a slot is used again under another generation.

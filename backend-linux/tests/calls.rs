@@ -64,7 +64,7 @@ fn a_skipped_call_has_the_result_it_is_given() {
         let task = tracer.hold(&free, CALLS);
         free.go();
         tracer.go(task);
-        tracer.to_entry(task, libc::SYS_getppid);
+        tracer.until_entry(task, libc::SYS_getppid);
         let id = tracer.call(task).1;
         let mut regs = tracer.regs(task);
         regs.rax = value as u64;
@@ -91,7 +91,7 @@ fn a_skipped_call_keeps_its_number_as_result_unless_told() {
     let task = tracer.hold(&free, Demand::CALL_ENTRY);
     free.go();
     tracer.go(task);
-    tracer.to_entry(task, libc::SYS_getppid);
+    tracer.until_entry(task, libc::SYS_getppid);
     tracer.skip(task);
     tracer.finish(task);
     assert_eq!(free.finish().0, format!("value {}\n", libc::SYS_getppid));
@@ -104,7 +104,7 @@ fn a_skipped_exit_returns() {
     let task = tracer.spawn(&["exit", "3"]);
     tracer.demand(task, CALLS);
     tracer.go(task);
-    tracer.to_entry(task, libc::SYS_exit_group);
+    tracer.until_entry(task, libc::SYS_exit_group);
     tracer.skip(task);
     assert_eq!(tracer.next(), (task, Report::CallExit));
     tracer.go(task);
@@ -118,7 +118,7 @@ fn another_number_is_another_call() {
     let task = tracer.hold(&free, CALLS);
     free.go();
     tracer.go(task);
-    tracer.to_entry(task, libc::SYS_getppid);
+    tracer.until_entry(task, libc::SYS_getppid);
     let mut regs = tracer.regs(task);
     regs.rax = libc::SYS_getpid as u64;
     tracer.set_regs(task, &regs);

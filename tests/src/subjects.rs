@@ -84,6 +84,7 @@ pub const GUESTS: &[Subject] = &[
     guest("die_of_sigkill", &["%guest", "die", "9"], Some(1)),
     guest("die_of_sigsegv", &["%guest", "die", "11"], Some(1)),
     guest("die_of_sigrtmin", &["%guest", "die", "34"], Some(1)),
+    Subject { needs: &[Need::Tracefd], ..guest("ignored", &["%guest", "ignored"], Some(9)) },
     Subject {
         name: "i386",
         needs: &[Need::I386],

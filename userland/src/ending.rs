@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use kernel_model::abi::Status;
 use nix::sys::resource::{Resource, setrlimit};
-use nix::sys::signal::{SigSet, Signal, raise};
+use nix::sys::signal::{SigSet, Signal};
 
 /// Exits with the same code, or dies of the same signal.
 ///
@@ -16,7 +16,7 @@ pub fn like(status: Status) -> ExitCode {
     }
     let number = status.signal().map_or(0, |signal| signal.0);
     die_of(i32::from(number));
-    // Real-time signals and whatever could not be raised: what a shell would show.
+    // What could not be raised: what a shell would show.
     ExitCode::from(128u8.wrapping_add(number))
 }
 
@@ -28,10 +28,11 @@ pub fn die_of(number: i32) {
         let mut only = SigSet::empty();
         only.add(signal);
         let _ = only.thread_unblock();
-        // The runtime ignores SIGPIPE, and a parent may have us ignore others: the default has to be put back.
-        let _ = signal_hook::low_level::emulate_default_handler(number);
-        let _ = raise(signal);
     }
+    // The runtime ignores SIGPIPE, and a parent may have us ignore others: the default has to be put back.
+    let _ = signal_hook::low_level::emulate_default_handler(number);
+    // Real-time signals, which that knows nothing of.
+    let _ = signal_hook::low_level::raise(number);
 }
 
 /// `tracefd: <tool>: <failure>`, and its exit status.

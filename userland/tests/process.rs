@@ -87,7 +87,9 @@ fn in_a_role(role: &str) -> ! {
 }
 
 fn death_by_a_signal_is_repeated_and_leaves_no_core() {
-    for signal in [Signal::SEGV, Signal::PIPE, Signal::TERM, Signal::KILL, Signal::INT, Signal::ABRT] {
+    for signal in
+        [Signal::SEGV, Signal::PIPE, Signal::TERM, Signal::KILL, Signal::INT, Signal::ABRT, Signal(34)]
+    {
         let (_, status) = end(start(&format!("dies of {}", signal.0)));
         assert_eq!(status.signal(), Some(i32::from(signal.0)), "{signal}");
         assert!(!status.core_dumped(), "{signal}");

@@ -83,7 +83,7 @@ static int run(char **v) {
 	if (!strcmp(c, "go")) { char b; if (read(0, &b, 1) != 1) return 97; return run(v + 1); }
 	if (!strcmp(c, "exit")) return atoi(v[1]);
 	if (!strcmp(c, "read")) { char b; while (read(0, &b, 1) == 1) {} say("eof", 0); return 3; }
-	if (!strcmp(c, "spin")) { static volatile int stop; handle(SIGUSR1); while (!seen[SIGUSR1] && !stop) {} say("usr1", 1); return 4; }
+	if (!strcmp(c, "spin")) { static volatile int stop; handle(SIGUSR1); say("spins", 1); while (!seen[SIGUSR1] && !stop) {} say("usr1", 1); return 4; }
 	if (!strcmp(c, "getppid")) { say("getppid", syscall(SYS_getppid) == getppid()); return 0; }
 	if (!strcmp(c, "value")) { say("value", syscall(SYS_getppid)); return 0; }
 	if (!strcmp(c, "int80")) {
@@ -168,12 +168,17 @@ static int run(char **v) {
 	if (!strcmp(c, "exec")) { execv(v[1], v + 1); return 95; }
 	if (!strcmp(c, "job")) {
 		/* What a shell sees of a job that stops itself twice. */
+		int t[2];
+		char b;
+		if (pipe(t)) return 99;
 		pid_t p = fork();
-		if (!p) { raise(SIGSTOP); raise(SIGTSTP); _exit(7); }
+		/* A continue is seen only while the child lives: it waits until it was. */
+		if (!p) { raise(SIGSTOP); read(t[0], &b, 1); raise(SIGTSTP); read(t[0], &b, 1); _exit(7); }
 		int s;
 		while (waitpid(p, &s, WUNTRACED | WCONTINUED) == p) {
 			say(WIFSTOPPED(s) ? "stopped" : WIFCONTINUED(s) ? "continued" : "ended", s);
 			if (WIFSTOPPED(s)) kill(p, SIGCONT);
+			if (WIFCONTINUED(s) && write(t[1], "c", 1) != 1) return 99;
 			if (WIFEXITED(s)) break;
 		}
 		return 0;
@@ -198,6 +203,35 @@ static int run(char **v) {
 		say("altstack", st.ss_flags);
 		int n = 0;
 		for (; v[1 + n]; n++) say(v[1 + n], n);
+		return 0;
+	}
+	if (!strcmp(c, "with")) {
+		/* An unusual start for the program that follows. */
+		sigset_t m;
+		sigemptyset(&m);
+		sigaddset(&m, SIGUSR1);
+		sigprocmask(SIG_SETMASK, &m, 0);
+		signal(SIGUSR2, SIG_IGN);
+		signal(SIGPIPE, strcmp(v[1], "pipe") ? SIG_DFL : SIG_IGN);
+		signal(SIGCHLD, SIG_DFL);
+		execv(v[2], v + 2);
+		return 93;
+	}
+	if (!strcmp(c, "busy")) {
+		long sum = 0;
+		for (int i = 0; i < 20000; i++) sum += syscall(SYS_getppid) == getppid();
+		say("busy", sum);
+		return 0;
+	}
+	if (!strcmp(c, "storm")) {
+		long sum = 0;
+		handle(SIGUSR1);
+		for (int i = 0; i < 5000; i++) {
+			long before = seen[SIGUSR1];
+			syscall(SYS_tgkill, getpid(), gettid(), SIGUSR1);
+			sum += seen[SIGUSR1] - before;
+		}
+		say("storm", sum);
 		return 0;
 	}
 	if (!strcmp(c, "area")) {

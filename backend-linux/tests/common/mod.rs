@@ -1,6 +1,5 @@
 //! Shared by the tests: the guest program, guests started untraced or traced, and a [`Tracer`] that follows everything.
-#![allow(dead_code, reason = "each test binary uses a part of it")]
-#![expect(clippy::allow_attributes, reason = "whether something is unused differs from binary to binary")]
+#![allow(dead_code, clippy::allow_attributes, reason = "each test binary uses a part of it")]
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -166,7 +165,7 @@ impl Tracer {
     }
 
     /// Goes on to the entry of this call; the task is stopped, with calls demanded.
-    pub(crate) fn to_entry(&mut self, task: Task, number: i64) {
+    pub(crate) fn until_entry(&mut self, task: Task, number: i64) {
         self.until(task, |tracer, report| {
             report == Report::CallEntry && tracer.call(task).0 == number as u64
         });

@@ -139,7 +139,7 @@ fn registers_of_a_running_task_are_refused_and_impossible_ones_too() {
     env[5] = 0x70;
     assert_eq!(sim.write_regs(task, RegSet::Env, &env), Ok(()));
     set_regs(&mut sim, task, |int| (int.rbx, int.rflags) = (77, u64::MAX));
-    assert_eq!((regs(&mut sim, task).rbx, regs(&mut sim, task).rflags), (77, 0xed7));
+    assert_eq!((regs(&mut sim, task).rbx, regs(&mut sim, task).rflags), (77, 0xfd7));
     sim.resume(task, Verdict::Proceed).unwrap();
     let mut bytes = [0; 168];
     assert_eq!(sim.read_regs(task, RegSet::Int, &mut bytes), Err(Error::Running));
@@ -183,4 +183,13 @@ fn the_square_root_of_32_is_exact_to_the_last_bit() {
     to(&mut sim, task, STEP);
     to(&mut sim, task, STEP);
     assert_eq!(f64::from_bits(regs(&mut sim, task).rdx), 32_f64.sqrt());
+}
+
+#[test]
+fn the_trap_flag_is_a_signal_unless_it_is_a_demanded_step() {
+    let (mut sim, task) = spawn(PLAIN);
+    set_regs(&mut sim, task, |int| int.rflags |= 0x100);
+    assert_eq!(to(&mut sim, task, STEP), Report::Step);
+    assert_eq!(to(&mut sim, task, Demand::SIGNAL), Report::Signal);
+    assert_eq!(regs(&mut sim, task).rip - 0x40_0000, 7 + 1);
 }

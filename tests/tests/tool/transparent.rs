@@ -7,12 +7,11 @@ use conformance::harness::{Outcome, Suite, ensure, same};
 use conformance::subjects::{GUESTS, Subject, TOOLS};
 use conformance::{trace_text, tracer};
 
-/// One test per subject; and the divergences.
+/// One test per subject.
 pub(crate) fn add(suite: &mut Suite) {
     for subject in GUESTS.iter().chain(TOOLS) {
         suite.test(subject.name, subject.needs, move || transparent(subject));
     }
-    suite.test("ignored_signals", &[], ignored_signals);
 }
 
 fn run(subject: &Subject, dir: &Path, trace: Option<&Path>) -> std::io::Result<Ended> {
@@ -40,25 +39,4 @@ fn transparent(subject: &Subject) -> Outcome {
         Some(expected) => ensure(tasks == expected, || format!("{tasks} tasks in the trace, not {expected}")),
         None => Ok(()),
     }
-}
-
-/// A signal without a handler wakes a traced sleeper. Most calls restart; epoll_wait answers EINTR by itself
-/// (fs/eventpoll.c, ep_poll: `signal_pending`), so a traced program sees one that it would never see untraced.
-///
-/// A row of RFC 0003's divergence table. This fails when the row has become wrong.
-fn ignored_signals() -> Outcome {
-    const DIVERGES: [&str; 2] = ["epoll_wait, ignored", "epoll_wait, ignored by default"];
-    let scratch = tempfile::tempdir()?;
-    let guest = [tracer::own_program("guest"), "ignored".into()];
-    let untraced = Cell::default().run(&guest)?;
-    let traced = Cell::default().run(&tracer::tracing(&scratch.path().join("trace"), &[], &guest))?;
-    for (a, b) in untraced.stdout.lines().zip(traced.stdout.lines()) {
-        let (row, result) = b.split_once(": ").ok_or("no result")?;
-        if DIVERGES.contains(&row) {
-            ensure(result == "EINTR", || format!("no divergence any more: {b}"))?;
-        } else {
-            same(row, a, b)?;
-        }
-    }
-    same("status", &untraced.status, &traced.status)
 }

@@ -4,6 +4,7 @@ use std::io::{BufRead, Read, Result, Write, stdin};
 use std::sync::mpsc;
 
 use conformance::sys;
+use nix::sys::signal::SigSet;
 
 use crate::{errno, say};
 
@@ -57,14 +58,17 @@ pub(crate) fn serve(threads: i32) -> Result<i32> {
     Ok(21)
 }
 
-/// Sleeps in pause. Each SIGCONT, SIGUSR1 and EINTR is told once; SIGUSR1 ends it.
+/// Sleeps. Each SIGCONT is told once, SIGUSR1 ends it. Both are blocked but in sigsuspend, so that none comes between a
+/// look at the counts and the sleep.
 pub(crate) fn nap() -> Result<i32> {
-    sys::count_signal(libc::SIGCONT, 0)?;
-    sys::count_signal(libc::SIGUSR1, 0)?;
+    for signal in [libc::SIGCONT, libc::SIGUSR1] {
+        sys::count_signal(signal, 0)?;
+        sys::mask_signal(libc::SIG_BLOCK, signal)?;
+    }
     say!("ready");
     while sys::count(libc::SIGUSR1) == 0 {
-        let error = sys::pause();
-        say!("{} continued {}", errno(&error), sys::count(libc::SIGCONT));
+        SigSet::empty().suspend()?;
+        say!("continued {}", sys::count(libc::SIGCONT));
     }
     Ok(22)
 }

@@ -1,5 +1,6 @@
 //! Signals without a handler, while a call blocks: ignored, ignored by default, or a stop and a continuation.
-//! Untraced, most calls never notice. A child sends them, so that the number is known, and ends the call at last.
+//! Untraced, these calls never notice. Traced, epoll_wait would answer EINTR (fs/eventpoll.c, ep_poll: `signal_pending`)
+//! unless the tracer hides it; strace does not. A child sends the signals and ends the call at last.
 
 use std::fs::File;
 use std::io::{Read, Result, Write};
