@@ -1,8 +1,8 @@
 //! [`Quirky`]: a kernel with one rule broken, so that the rule's test can be seen to fail.
 //!
 //! It wraps a client and changes what crosses the file boundary: the bytes, the flags, the order, or the answer. Each rule
-//! has one quirk, in the operation where it shows: [`opens`], [`reads`], [`writes`], [`rest`]. Rules about what the machine
-//! does with signals are broken in the machine instead ([`BROKEN_IN_MACHINE`]).
+//! has one quirk, in the operation where it shows: `opens`, `reads`, `writes`, `rest`. What the boundary cannot break (R32,
+//! R33, R44: when the machine acts on signals) is broken in the simulator ([`crate::rules::stage::on_sim`]).
 
 mod opens;
 mod reads;
@@ -18,9 +18,6 @@ use kernel_model::abi::{
 use kernel_model::scheme::{Caller, Fd, Host, Program, Scheme};
 
 use crate::rules::Client;
-
-/// Rules that the file boundary cannot break; the runner sets a quirk of the simulator for them.
-pub const BROKEN_IN_MACHINE: &[&str] = &["R32", "R33", "R44"];
 
 /// What a [`Quirky`] can wrap.
 pub trait Inner {

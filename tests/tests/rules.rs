@@ -58,7 +58,7 @@ fn in_child(task: &str) -> Result<(), Failed> {
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()?;
-    let group = Pid::from_raw(child.id().cast_signed());
+    let group = Pid::from_raw(i32::try_from(child.id())?);
     let (done, ended) = mpsc::channel();
     std::thread::spawn(move || done.send(child.wait_with_output()));
     let output = ended.recv_timeout(LIMIT);

@@ -7,9 +7,9 @@ use kernel_model::abi::{Errno, F_GETFL, F_SETFL, OpenFlags, Pid, PtraceFlags, SE
 use kernel_model::client::{EventQueue, Trace};
 use kernel_model::scheme::Caller;
 
-use super::attach::stopped_child;
 use super::bench::{event, refused};
 use super::flags::child_of;
+use super::held::stopped_child;
 use super::{Bench, Check, Failure, Rule};
 use crate::{ensure, same};
 

@@ -3,70 +3,14 @@
 //! [`Stage`] is what the runner supplies for each machine; a rule sees it only through the bench.
 
 use std::cell::RefCell;
-use std::fmt::Display;
-use std::panic::Location;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{Trace, read_text};
 use kernel_model::scheme::{Caller, Host, Program};
 
+use super::{Check, Failure};
 use crate::quirk::Quirky;
-
-/// Why a rule does not hold, with the line that found out.
-#[derive(Debug)]
-pub struct Failure(String);
-
-impl Failure {
-    /// At the caller's line.
-    #[track_caller]
-    pub fn new(text: impl Display) -> Failure {
-        let at = Location::caller();
-        Failure(format!("{}:{}: {text}", at.file(), at.line()))
-    }
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl From<Errno> for Failure {
-    #[track_caller]
-    fn from(errno: Errno) -> Failure {
-        Failure::new(format!("unexpected {errno:?}"))
-    }
-}
-
-/// The outcome of a rule, and of the parts of one.
-pub type Check<T = ()> = Result<T, Failure>;
-
-/// Returns a [`Failure`] unless the condition holds.
-#[macro_export]
-macro_rules! ensure {
-    ($condition:expr, $($text:tt)+) => {
-        if !$condition {
-            return Err($crate::rules::Failure::new(format!($($text)+)));
-        }
-    };
-}
-
-/// Returns a [`Failure`] unless both sides are equal.
-#[macro_export]
-macro_rules! same {
-    ($left:expr, $right:expr) => {
-        match (&$left, &$right) {
-            (left, right) => {
-                if left != right {
-                    return Err($crate::rules::Failure::new(format!(
-                        "{} is {left:?}, not {right:?}",
-                        stringify!($left)
-                    )));
-                }
-            }
-        }
-    };
-}
+use crate::{ensure, same};
 
 /// Who may trace whom, beside uid 0. The kernel's own type is the runner's concern.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

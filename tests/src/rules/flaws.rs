@@ -6,9 +6,9 @@ use kernel_model::abi::{Errno, F_GETFL, F_SETFL, OpenFlags, PtraceEvent, PtraceF
 use kernel_model::client::{Regs, Trace};
 use kernel_model::scheme::Caller;
 
-use super::attach::{SELF_STOPPER, stopped_child};
 use super::bench::{event, events_to_end, refused};
 use super::flags::CALLS;
+use super::held::{SELF_STOPPER, stopped_child};
 use super::syscalls::SELF_SIGNALLER;
 use super::{Check, Failure, Rule};
 use crate::{ensure, same};

@@ -1,4 +1,4 @@
-//! [`RULES`]: the semantics of RFC 0002 as code, one function for each sentence, and no word about machines.
+//! [`rules`]: the semantics of RFC 0002 as code, one function for each sentence, and no word about machines.
 //!
 //! A rule starts its guest, drives it by file operations, and returns a [`Failure`] if the sentence does not hold. The
 //! runner (`tests/tests/rules.rs`) runs it on every machine, and once more under the quirk that breaks it
@@ -10,6 +10,7 @@ mod acid;
 mod attach;
 mod bench;
 mod breakpoint;
+mod check;
 mod clone;
 pub mod divergence;
 mod exec;
@@ -17,6 +18,7 @@ mod exit;
 mod files;
 mod flags;
 mod flaws;
+mod held;
 mod notify;
 mod signals;
 pub mod stage;
@@ -25,7 +27,8 @@ mod syscalls;
 mod wait;
 
 pub use acid::ACID;
-pub use bench::{Access, BYSTANDER, Bench, Check, Client, Failure, PLAIN_UID, Stage};
+pub use bench::{Access, BYSTANDER, Bench, Client, PLAIN_UID, Stage};
+pub use check::{Check, Failure};
 
 /// One sentence of RFC 0002, and how to find out whether it holds.
 pub struct Rule {
@@ -43,6 +46,7 @@ pub struct Rule {
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     const SECTIONS: &[&[Rule]] = &[
         attach::RULES,
+        held::RULES,
         flags::RULES,
         wait::RULES,
         syscalls::RULES,

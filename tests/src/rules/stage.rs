@@ -1,6 +1,6 @@
 //! [`on_sim`] and [`on_linux`]: a rule's guest on a fresh kernel over each machine, and the rule run on it.
 //!
-//! Both are [`OnLocal`]; they differ in how programs get there, what names mean, and who the tracer is.
+//! Both are one generic stage; they differ in how programs get there, what names mean, and who the tracer is.
 
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;

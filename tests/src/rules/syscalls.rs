@@ -3,9 +3,9 @@
 use kernel_model::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{EventQueue, Trace};
 
-use super::attach::{SELF_STOPPER, stopped_child};
 use super::bench::{event, events_to_end, refused};
 use super::flags::CALLS;
+use super::held::{SELF_STOPPER, stopped_child};
 use super::{Bench, Check, Rule};
 use crate::{ensure, same};
 
