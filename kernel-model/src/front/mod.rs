@@ -1,6 +1,6 @@
-//! The tracing APIs, one per module, each opened by path; [`open`] has the one table of paths.
+//! The tracing APIs, one per module, each opened by path; `open` has the one table of paths.
 //!
-//! A front-end turns bytes into orders to [`crate::core`] and notices into bytes. It adds a variant to [`Node`], a line
+//! A front-end turns bytes into orders to [`crate::core`] and notices into bytes. It adds a variant to `Node`, a line
 //! to the table, and what the variant does for each file operation; nothing in `core` changes for it.
 
 mod events;
@@ -54,16 +54,20 @@ pub(crate) struct Ctx<'k, M> {
 /// Makes the node for an operation's name on a process that passed the checks of its path.
 type Opener<M> = fn(&mut Ctx<'_, M>, Identity, OpenFlags) -> Result<Node>;
 
-/// Whether a path needs the right to control the process.
+/// What a path needs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Needs {
+    /// A live process, and the right to control it.
     Control,
+    /// A live process.
+    Life,
+    /// Not even that: it may have ended and not been waited for.
     Nothing,
 }
 
 /// The table of `proc:<pid>/<op>`.
 fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 10] {
-    use Needs::{Control, Nothing};
+    use Needs::{Control, Life, Nothing};
     [
         ("trace", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, false)),
         ("trace.x", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, true)),
@@ -72,8 +76,8 @@ fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 10] {
         ("regs/int", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Int)))),
         ("regs/float", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Float)))),
         ("regs/env", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Env)))),
-        ("exe", Nothing, |ctx, id, _| text::exe(ctx.core, id)),
-        ("threads", Nothing, |ctx, id, _| text::threads(ctx.core, id)),
+        ("exe", Life, |ctx, id, _| text::exe(ctx.core, id)),
+        ("threads", Life, |ctx, id, _| text::threads(ctx.core, id)),
         ("status", Nothing, |ctx, id, _| text::status(ctx.core, id)),
     ]
 }
@@ -92,7 +96,10 @@ pub(crate) fn open<M: Machine>(ctx: &mut Ctx<'_, M>, path: &str, flags: OpenFlag
     let pid = parse_pid(pid)?;
     let table = operations::<M>();
     let (_, needs, make) = table.iter().find(|(name, ..)| *name == operation).ok_or(Errno::EINVAL)?;
-    let id = ctx.core.identify(pid)?;
+    let id = match needs {
+        Needs::Nothing => Identity { pid, start: ctx.core.machine().facts(pid)?.start },
+        Needs::Control | Needs::Life => ctx.core.identify(pid)?,
+    };
     if *needs == Needs::Control {
         ctx.core.check(ctx.policy, ctx.client, ctx.caller, pid)?;
     }

@@ -52,9 +52,9 @@ pub(super) fn threads<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<No
     Ok(text(Some(id.pid), lines.into_bytes()))
 }
 
-/// One `key value` a line; a key without a value is left out.
+/// One `key value` a line; a key without a value is left out. Zombies have one too.
 pub(super) fn status<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Node> {
-    let facts = core.facts(id.pid)?;
+    let facts = core.machine().facts(id.pid)?;
     let state = match facts.state {
         State::Running => "running",
         State::Uninterruptible => "uninterruptible",
