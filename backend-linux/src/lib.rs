@@ -50,7 +50,8 @@ mod wait;
 use std::collections::{HashMap, VecDeque};
 use std::marker::PhantomData;
 
-use kernel_model::machine::{Report, Task};
+use kernel_model::machine::{Pid, Report, Task};
+use kernel_model::scheme::Caller;
 
 /// Processes of this system, traced by the thread that made this value.
 pub struct Linux {
@@ -89,6 +90,15 @@ impl Linux {
 /// only one that never asks for SIGCHLD. Spawned programs do not inherit it.
 pub fn quiet_stops() {
     sys::no_child_stop_signals();
+}
+
+/// This process, as a client of a kernel over [`Linux`].
+pub fn caller() -> Caller {
+    Caller {
+        pid: Pid(std::process::id()),
+        uid: nix::unistd::geteuid().as_raw(),
+        gid: nix::unistd::getegid().as_raw(),
+    }
 }
 
 impl Default for Linux {

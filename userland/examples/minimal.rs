@@ -1,54 +1,43 @@
-//! A complete tracer: the name and result of every system call of a command, and how it ended.
+//! A complete tracer: the number, arguments and result of every system call of a program, and how it ended.
 //!
-//! `cargo run -p userland --example minimal -- /bin/true` (or a simulator program, `FILE.asm`)
-
-use std::os::unix::ffi::OsStringExt;
+//! `cargo run -p userland --example minimal -- /bin/ls /`
 
 use kernel_model::abi::{Errno, OpenFlags, PtraceFlags, Status};
 use kernel_model::client::Trace;
+use kernel_model::kernel::{Kernel, Policy};
+use kernel_model::local::Local;
 use kernel_model::scheme::{Host, Program};
 
-#[path = "../src/machines.rs"]
-mod machines;
-use machines::{Backend, calls, with_host};
-use userland::tables::Calls;
-
 /// Runs a program from call to call. Works on every machine: it knows files, not ptrace.
-fn trace(host: &dyn Host, calls: &Calls, program: &Program) -> Result<Status, Errno> {
+fn trace(host: &dyn Host, program: &Program) -> Result<Option<Status>, Errno> {
     let pid = host.spawn(program)?;
-    let trace = Trace::open(host, pid, OpenFlags::O_EXCL)?;
+    let trace = Trace::open(host, pid, OpenFlags::O_EXCL)?; // the program dies with us
     let regs = trace.regs()?;
     loop {
-        trace.resume(PtraceFlags::STOP_POST_SYSCALL | PtraceFlags::STOP_EXIT)?;
-        while let Some(event) = trace.next()? {
-            match event.cause() {
-                PtraceFlags::STOP_POST_SYSCALL => {
-                    let name = calls.get(event.f, event.d).map_or("?", |call| call.name);
-                    eprintln!("{name} = {}", regs.int()?.rax as i64);
-                }
-                PtraceFlags::STOP_EXIT => {
-                    trace.resume(PtraceFlags::empty())?;
-                    let status = host.wait(pid, true)?;
-                    return Ok(status.unwrap_or(Status(event.a as u32)));
-                }
-                _ => {}
+        trace.resume(PtraceFlags::STOP_PRE_SYSCALL | PtraceFlags::STOP_POST_SYSCALL)?;
+        let event = match trace.next() {
+            Ok(Some(event)) => event,
+            Ok(None) => continue,
+            Err(Errno::ESRCH) => return host.wait(pid, true), // it has ended
+            Err(errno) => return Err(errno),
+        };
+        let r = regs.int()?;
+        match event.cause() {
+            PtraceFlags::STOP_PRE_SYSCALL => {
+                eprintln!("#{} call {}({:#x}, {:#x}, {:#x}, …)", event.e, event.d, r.rdi, r.rsi, r.rdx);
             }
+            _ => eprintln!("#{} = {}", event.e, r.rax as i64), // the id pairs it with its call
         }
     }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let args: Vec<Vec<u8>> = std::env::args_os().skip(1).map(|arg| arg.into_vec()).collect();
-    let path = args.first().cloned().ok_or("usage: minimal PROGRAM [ARG]... | minimal FILE.asm")?;
-    let (backend, path) = match path.ends_with(b".asm") {
-        true => {
-            let (sim, name) = Backend::simulator(&std::fs::read_to_string(std::str::from_utf8(&path)?)?)?;
-            (sim, name.into_bytes())
-        }
-        false => (Backend::Linux, path),
-    };
-    let (names, program) = (calls(&backend), Program { path, args, env: None });
-    let status = with_host(backend, |host| trace(host, &names, &program))?;
+fn main() -> Result<(), Errno> {
+    let mut args = std::env::args().skip(1);
+    let program = Program::new(args.next().unwrap_or("/bin/true".into()));
+    let program = args.fold(program, |program, arg| program.arg(arg));
+    // The only lines that name a machine; `Sim::new(…)` would do as well.
+    let kernel = Kernel::new(backend_linux::Linux::new(), Policy::SameUser);
+    let status = trace(&Local::new(kernel).client(backend_linux::caller()), &program)?;
     eprintln!("ended: {status:?}");
     Ok(())
 }

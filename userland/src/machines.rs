@@ -3,12 +3,10 @@
 use std::io::Write;
 
 use backend_linux::Linux;
-use kernel_model::abi::Pid;
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::local::Local;
 use kernel_model::scheme::{Caller, Host};
 use kernel_model::sim::{CALLS, Sim, SimConfig};
-use nix::unistd::{getegid, geteuid, getpid};
 use userland::tables::Calls;
 
 /// Which machine.
@@ -33,15 +31,9 @@ impl Backend {
 pub(crate) fn with_host<R>(backend: Backend, tool: impl FnOnce(&dyn Host) -> R) -> R {
     match backend {
         Backend::Linux => {
-            let caller = Caller {
-                pid: Pid(getpid().as_raw() as u32),
-                uid: geteuid().as_raw(),
-                gid: getegid().as_raw(),
-            };
             backend_linux::quiet_stops();
             let local = Local::new(Kernel::new(Linux::new(), Policy::SameUser));
-            let client = local.client(caller);
-            tool(&client)
+            tool(&local.client(backend_linux::caller()))
         }
         Backend::Sim(sim) => {
             let SimConfig { uid, gid, .. } = SimConfig::default();

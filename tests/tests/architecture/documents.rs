@@ -12,6 +12,7 @@ use super::source::{Source, files, root};
 pub(crate) fn add(suite: &mut Suite) {
     suite.test("rules_of_the_rfc_are_rules_of_the_list", &[], rules);
     suite.test("examples_are_compiled", &[], examples);
+    suite.test("readme_shows_the_minimal_tool", &[], tool_of_readme);
     suite.test("readme_commands_run", &[], commands);
     suite.test("ci_runs_readme_tests", &[], ci);
 }
@@ -58,6 +59,14 @@ fn examples() -> Outcome {
         .filter(|path| !included.contains(&format!("../../{path}\"")))
         .collect();
     ensure(missing.is_empty(), || format!("not among the doc tests: {missing:?}"))
+}
+
+/// The tool that README shows is the one that is built.
+fn tool_of_readme() -> Outcome {
+    let readme = std::fs::read_to_string(root().join("README.md"))?;
+    let tool = std::fs::read_to_string(root().join("userland/examples/minimal.rs"))?;
+    ensure(readme.contains(&format!("```rust\n{tool}```")), || "README shows another minimal.rs".into())?;
+    ensure(tool.lines().count() <= 60, || "minimal.rs is over 60 lines".into())
 }
 
 /// `$ ` lines of ```console blocks.
