@@ -226,3 +226,22 @@ fn a_spinning_task_is_stopped_by_a_demand() {
     assert_eq!(tracer.finish(task), Some(Status::exited(4)));
     free.finish();
 }
+
+/// Divergence: what was written before an interrupt is the result; there is no code for "go on from here" (pipe_write).
+#[test]
+fn divergence_a_partial_write_shows() {
+    let mut free = Free::start(&["go", "big"]);
+    let mut tracer = Tracer::new();
+    let task = tracer.hold(&free, CALLS);
+    free.go();
+    tracer.go(task);
+    tracer.until_entry(task, libc::SYS_write);
+    tracer.go(task);
+    tracer.machine.interrupt(task).unwrap();
+    tracer.until(task, |_, report| report == Report::CallExit);
+    assert_eq!(tracer.regs(task).rax, 65536);
+    tracer.go(task);
+    assert_eq!(tracer.finish(task), Some(Status::exited(1)));
+    free.finish();
+    assert_eq!(untraced(&["big"]).1, 0);
+}

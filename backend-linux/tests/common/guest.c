@@ -223,6 +223,11 @@ static int run(char **v) {
 		say("busy", sum);
 		return 0;
 	}
+	if (!strcmp(c, "big")) {
+		/* More than a pipe holds. */
+		static char b[200000];
+		return write(1, b, sizeof b) != sizeof b;
+	}
 	if (!strcmp(c, "storm")) {
 		long sum = 0;
 		handle(SIGUSR1);
