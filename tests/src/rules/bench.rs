@@ -257,7 +257,10 @@ pub(super) fn events_to_end(trace: &Trace<'_>, mask: PtraceFlags) -> Check<Vec<P
 #[track_caller]
 pub(super) fn refused<T>(result: Result<T, Errno>) -> Check<Errno> {
     match result {
-        Ok(_) => Err(Failure::new("succeeded where it must fail")),
+        Ok(unwanted) => {
+            drop(unwanted);
+            Err(Failure::new("succeeded where it must fail"))
+        }
         Err(errno) => Ok(errno),
     }
 }

@@ -39,7 +39,8 @@ pub type Check<T = ()> = Result<T, Failure>;
 #[macro_export]
 macro_rules! ensure {
     ($condition:expr, $($text:tt)+) => {
-        if !$condition {
+        let holds: bool = $condition;
+        if !holds {
             return Err($crate::rules::Failure::new(format!($($text)+)));
         }
     };

@@ -191,9 +191,18 @@ fn elf_segment(segment: Segment) -> elf::Segment {
     elf::Segment { address, bytes, writable, executable }
 }
 
-/// proc(5), /proc/sys/kernel/ns_last_pid: the next process gets the number after it, unless another is faster.
+/// proc(5): the next process gets the number after it, unless another is faster.
+const LAST_PID: &str = "/proc/sys/kernel/ns_last_pid";
+
 fn set_next_pid(pid: Pid) -> bool {
-    std::fs::write("/proc/sys/kernel/ns_last_pid", (pid.0 - 1).to_string()).is_ok()
+    std::fs::write(LAST_PID, (pid.0 - 1).to_string()).is_ok()
+}
+
+/// Why F15 cannot be tried on this system, if it cannot.
+pub fn cannot_reuse_pids() -> Option<String> {
+    // The right is asked for when it is written: what is there already does no harm.
+    let rewritten = std::fs::read(LAST_PID).and_then(|pid| std::fs::write(LAST_PID, pid));
+    rewritten.err().map(|error| format!("pids cannot be chosen: {LAST_PID}: {error}"))
 }
 
 /// What is broken on the simulator.
