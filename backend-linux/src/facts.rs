@@ -51,7 +51,7 @@ fn read(pid: i32, file: &str) -> Result<Vec<u8>> {
 
 /// /proc/pid/stat, as far as it is used.
 pub(crate) struct Stat {
-    /// One letter.
+    /// One letter, as in proc_pid_stat(5).
     pub(crate) state: u8,
     /// Parent process; 0 at the root.
     pub(crate) parent: u32,

@@ -13,6 +13,9 @@ use crate::stop::Stop;
 use crate::tracee::{Life, Request, Tracee};
 use crate::{mem, regs, sys};
 
+/// How often a task on its way into vfork's sleep is looked at before it is believed to be elsewhere.
+const LOOKS_AT_VFORK: usize = 256;
+
 impl Linux {
     /// The task, if it is still traced.
     fn traced(&mut self, task: Task) -> Result<&mut Tracee> {
@@ -86,15 +89,24 @@ impl Machine for Linux {
 
     fn interrupt(&mut self, task: Task) -> Result<()> {
         let tracee = self.traced(task)?;
-        if matches!(tracee.life, Life::Stopped(_)) || tracee.asked {
+        if matches!(tracee.life, Life::Stopped(_)) {
             return Ok(());
         }
-        if facts::is_unstoppable(tracee.pid) {
-            return Err(Error::Unstoppable);
+        if !std::mem::replace(&mut tracee.asked, true) {
+            // ESRCH: it was killed, and its end is the answer.
+            let _ = sys::interrupt(tracee.pid);
         }
-        tracee.asked = true;
-        // ESRCH: it was killed, and its end is the answer.
-        let _ = sys::interrupt(tracee.pid);
+        // Resumed from the stop of a vfork, it may not have gone to sleep yet, and nothing but the child ends that sleep.
+        let looks = if tracee.vforking { LOOKS_AT_VFORK } else { 1 };
+        for _ in 0..looks {
+            match facts::stat(tracee.pid).map(|stat| stat.state) {
+                Ok(b'D') => return Err(Error::Unstoppable),
+                Ok(b'R') => {
+                    let _ = nix::sched::sched_yield();
+                }
+                _ => break,
+            }
+        }
         Ok(())
     }
 

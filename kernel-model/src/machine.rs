@@ -331,6 +331,7 @@ pub trait Machine {
 
     /// Stops a running task as soon as possible; answered by [`Report::Interrupt`] unless another stop's resumption
     /// makes it superfluous. While one is under way, or the task is stopped, another has no effect.
+    /// Errors: `Unstoppable`, where the machine knows that it cannot stop now; it will as soon as it can, all the same.
     fn interrupt(&mut self, task: Task) -> Result<()>;
 
     /// Lets a stopped task go on to the next demanded stop.

@@ -83,9 +83,11 @@ impl<M: Machine> Core<M> {
             return act(&mut self.machine, tracee.task).map_err(Err);
         }
         let task = tracee.task;
+        // Asked in any case: one that cannot stop now is let go again when it does.
+        let asked = self.machine.interrupt(task);
         let cannot_stop =
             matches!(self.machine.facts(id.pid), Ok(facts) if facts.state == State::Uninterruptible);
-        let asked = if cannot_stop { Err(Error::Unstoppable) } else { self.machine.interrupt(task) };
+        let asked = if cannot_stop { Err(Error::Unstoppable) } else { asked };
         match asked {
             Ok(()) => Err(Ok(self.wait_on(On::Stop(key)))),
             Err(error) => {
