@@ -3,7 +3,7 @@
 //! Stops are *peeked* at (WNOWAIT) and resumed from there: a signal stop that was not consumed keeps its signal if we
 //! die. A stop that somebody holds is consumed on the next look, since wait would report it for ever.
 //!
-//! wait-any walks all tracees, so where there are many the ones resumed last are asked first, after one yield; and
+//! wait-any walks all tracees, so where there are many the ones resumed last are asked first, after a yield; and
 //! since both orders favour the busy, every [`SWEEP`] events some others are asked by pid.
 
 use kernel_model::machine::{Error, Result, Task, Wait};
@@ -18,6 +18,8 @@ use crate::tracee::Life;
 const FEW: usize = 8;
 /// How many of the tasks resumed last are remembered.
 const RECENT: usize = 4;
+/// So many times they are asked, each time after a yield, before wait-any.
+const ROUNDS: usize = 4;
 /// Every so many events, so many other tasks are asked: one question per event at most.
 const SWEEP: usize = 64;
 
@@ -90,10 +92,13 @@ impl Linux {
             }
         }
         if self.table.len() > FEW && !self.watch.recent.is_empty() {
-            let _ = nix::sched::sched_yield();
-            for at in (0..self.watch.recent.len()).rev() {
-                if let Some(change) = self.probe(self.watch.recent[at]) {
-                    return Ok(Some(change));
+            // Bounded: whoever sleeps longer is worth the walk.
+            for _ in 0..ROUNDS {
+                let _ = nix::sched::sched_yield();
+                for at in (0..self.watch.recent.len()).rev() {
+                    if let Some(change) = self.probe(self.watch.recent[at]) {
+                        return Ok(Some(change));
+                    }
                 }
             }
         }

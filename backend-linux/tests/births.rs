@@ -195,6 +195,15 @@ fn exec_from_a_thread_takes_over_the_pid() {
     free.finish();
 }
 
+/// A thread that is not traced execs: the first thread, which is, goes without a trace.
+#[test]
+fn a_leader_that_vanishes_is_gone() {
+    let (free, mut tracer, leader) = begin(&["go", "threadexec", guest(), "exit", "9"], Demand::empty());
+    assert_eq!(tracer.next(), (leader, Report::Gone { status: None }));
+    assert_eq!(tracer.machine.next_stop(Wait::Block), Err(Error::Idle));
+    assert_eq!(free.finish(), (String::new(), 9));
+}
+
 /// A process whose first thread ends early is reported when its last does. That is Linux (wait(2), delay_group_leader).
 #[test]
 fn a_leader_that_exits_first_is_gone_last() {
