@@ -1,9 +1,9 @@
 //! Segments in memory, wrapped as a static executable: ELF64 for this machine, ELF32 for its 32-bit mode.
 //! File header, program headers, one PT_LOAD per segment, and a PT_GNU_STACK that keeps the stack not executable.
 
-use std::io::{Error, Result};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io::{Error, Result, Write};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use object::elf;
 use object::endian::Endianness;
@@ -77,9 +77,21 @@ pub fn executable(class: Class, segments: &[Segment], entry: u64) -> Result<Vec<
 
 /// Writes the executable to `path`, ready to run.
 pub fn write_executable(path: &Path, class: Class, segments: &[Segment], entry: u64) -> Result<()> {
-    let bytes = executable(class, segments, entry)?;
-    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path)?;
-    std::io::Write::write_all(&mut file, &bytes)
+    write_program(path, &executable(class, segments, entry)?)
+}
+
+/// Writes a program of any kind to `path`, ready to run.
+///
+/// Another process does it: while one of this process's threads had the file open for writing, a child that another
+/// thread is starting would hold it open too, and running it would fail with ETXTBSY.
+pub fn write_program(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut cat = Command::new("sh");
+    cat.args(["-c", "cat > \"$1\" && chmod 755 \"$1\"", "sh"]).arg(path).stdin(Stdio::piped());
+    let mut cat = cat.spawn()?;
+    // Taken, so that it is closed at the end of the statement.
+    cat.stdin.take().expect("piped").write_all(bytes)?;
+    let status = cat.wait()?;
+    if status.success() { Ok(()) } else { Err(Error::other(format!("{}: {status}", path.display()))) }
 }
 
 fn check_pages(segments: &[Segment]) -> Result<()> {
@@ -136,7 +148,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("image");
         write_executable(&path, class, segments, entry).unwrap();
-        std::process::Command::new(&path).status().unwrap().code()
+        Command::new(&path).status().unwrap().code()
     }
 
     #[test]

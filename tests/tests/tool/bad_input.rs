@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use conformance::cell::{Cell, Ended};
+use conformance::elf::write_program;
 use conformance::harness::{Outcome, Suite, ensure};
 use conformance::needs::Need;
 use conformance::{procfs, tracer};
@@ -137,7 +138,7 @@ fn as_nobody(options: &[&str]) -> std::io::Result<Ended> {
     let dir = tempfile::tempdir()?;
     std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755))?;
     let binary = dir.path().join("tracefd");
-    std::fs::copy(tracer::tracefd(), &binary)?;
+    write_program(&binary, &std::fs::read(tracer::tracefd())?)?;
     let mut words = vec![binary.display().to_string(), "trace".to_owned()];
     words.extend(options.iter().map(|&option| option.to_owned()));
     Cell { user: Some(NOBODY), dir: Some("/".into()), ..Cell::default() }.run(&words)
@@ -159,7 +160,7 @@ fn not_executable() -> Outcome {
     let dir = tempfile::tempdir()?;
     let file = |name: &str, text: &str, mode| -> std::io::Result<String> {
         let path = dir.path().join(name);
-        std::fs::write(&path, text)?;
+        write_program(&path, text.as_bytes())?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode))?;
         Ok(path.display().to_string())
     };
