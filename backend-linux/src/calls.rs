@@ -47,6 +47,14 @@ impl Abi {
     }
 }
 
+/// Whether a call changes no register but its result: do_syscall_64 stores that alone. Those that reach into the saved
+/// registers or the segments themselves are excepted, and so is every call younger than this list (Linux 6.18).
+pub(crate) fn keeps_registers(abi: Abi, number: u64) -> bool {
+    // rt_sigreturn execve; modify_ldt arch_prctl iopl ioperm set_thread_area; execveat, uretprobe uprobe
+    let reaches = matches!(number, 15 | 59 | 154 | 158 | 172 | 173 | 205 | 322 | 335 | 336);
+    abi == Abi::X64 && number <= 470 && !reaches
+}
+
 /// Length of the system-call instruction that starts with `bytes`, if it is one: `syscall`, `int 0x80`, `sysenter`,
 /// after any prefixes.
 pub(crate) fn is_call_instruction(bytes: &[u8]) -> bool {

@@ -75,6 +75,7 @@ impl Tracee {
 
     /// One register file, whole.
     pub(crate) fn write_regs(&mut self, set: RegSet, bytes: &[u8]) -> Result<()> {
+        self.entry_regs = None;
         self.in_stop(|tracee, held| match set {
             RegSet::Int => {
                 let new = IntRegisters::read_from_bytes(bytes).map_err(|_| Error::Invalid)?;
@@ -111,9 +112,23 @@ impl Tracee {
         *held.trap_bytes.insert(if long { 2 } else { 1 })
     }
 
+    /// At a call's exit: the registers of its entry and the result, if nothing else can have changed.
+    fn complete(&mut self, held: &mut Held) {
+        if !matches!(held.stop, Stop::Exit { .. }) || held.regs.is_some() {
+            return;
+        }
+        if let Some(mut regs) = self.entry_regs.take()
+            && let Ok(rax) = sys::peek_result(self.pid)
+        {
+            regs.rax = rax;
+            held.regs = Some(regs);
+        }
+    }
+
     fn shown(&mut self, held: &mut Held) -> Result<IntRegisters> {
         let back = self.trap_bytes(held);
         let at_entry = held.stop == Stop::Entry;
+        self.complete(held);
         let regs = held.fetch(self.pid).map_err(request_error)?;
         Ok(IntRegisters {
             r15: regs.r15,

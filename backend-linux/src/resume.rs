@@ -21,6 +21,13 @@ impl Tracee {
         self.sync_options();
         let signal = self.apply(&mut held, verdict);
         let request = self.choose(&mut held, signal);
+        if matches!(held.stop, Stop::Entry | Stop::Exit { .. }) {
+            let kept = held.stop == Stop::Entry
+                && verdict == Verdict::Proceed
+                && !held.written
+                && calls::keeps_registers(self.call.abi, self.call.number);
+            self.entry_regs = held.regs.take().filter(|_| kept);
+        }
         self.vforking = held.stop == Stop::Event(libc::PTRACE_EVENT_VFORK);
         if request != Request::Syscall {
             self.phase = Phase::Unseen;

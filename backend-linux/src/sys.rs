@@ -67,6 +67,15 @@ pub(crate) fn signal_code(pid: i32) -> Result<c_int> {
     fetch::<libc::siginfo_t>(libc::PTRACE_GETSIGINFO, pid).map(|info| info.si_code)
 }
 
+/// PTRACE_PEEKUSER of the result register: cheaper than all of them. The raw call, since libc's reports by errno.
+pub(crate) fn peek_result(pid: i32) -> Result<u64> {
+    let mut value = 0u64;
+    let offset = std::mem::offset_of!(Regs, rax);
+    // SAFETY: the kernel writes one word to `value`, which outlives the call.
+    let done = unsafe { libc::syscall(libc::SYS_ptrace, libc::PTRACE_PEEKUSER, pid, offset, &raw mut value) };
+    Errno::result(done).map(|_| value)
+}
+
 /// PTRACE_GETREGS.
 pub(crate) fn get_regs(pid: i32) -> Result<Regs> {
     fetch(libc::PTRACE_GETREGS, pid)

@@ -22,6 +22,9 @@ pub(crate) struct Tracee {
     pub(crate) options: i32,
     pub(crate) phase: Phase,
     pub(crate) call: Call,
+    /// The registers as they were let go at the entry of a call that [keeps](crate::calls::keeps_registers) all but
+    /// its result.
+    pub(crate) entry_regs: Option<Regs>,
     pub(crate) step: Step,
     /// An interrupt was asked for from above and is not answered.
     pub(crate) asked: bool,
@@ -137,6 +140,7 @@ impl Tracee {
             options: 0,
             phase: Phase::Unseen,
             call: Call { number: 0, id: 0, abi: Abi::X64, returns: true },
+            entry_regs: None,
             step: Step::default(),
             asked: false,
             untold_group_stop: false,
