@@ -15,21 +15,25 @@ const ERESTARTNOHAND: i64 = -514;
 
 /// Does so if the call is one of those, unless the tracer has written registers.
 pub(crate) fn hide(pid: i32, held: &mut Held) {
-    if held.written {
-        return;
-    }
-    let Ok(regs) = held.fetch(pid) else { return };
-    // A 32-bit result may be extended either way.
-    let interrupted = regs.rax as i64 == EINTR || regs.rax == u64::from(EINTR as u32);
-    let number = regs.orig_rax;
-    let listed = |abi: Abi| abi.is_broken_by_interrupt(number);
-    if !interrupted || number as i64 == -1 || !(listed(Abi::X64) || listed(Abi::I386)) {
+    if !may_hide(pid, held) {
         return;
     }
     // Only now is the request worth its price.
-    let Ok(info) = sys::call_info(pid) else { return };
-    if listed(Abi::of(info.arch)) {
+    let (Ok(info), Ok(regs)) = (sys::call_info(pid), held.fetch(pid)) else { return };
+    if Abi::of(info.arch).is_broken_by_interrupt(regs.orig_rax) {
         regs.rax = ERESTARTNOHAND as u64;
         let _ = sys::set_regs(pid, regs);
     }
+}
+
+/// Whether there may be anything to hide: EINTR of a call in the list of one ABI. Far cheaper than a look into /proc.
+pub(crate) fn may_hide(pid: i32, held: &mut Held) -> bool {
+    if held.written {
+        return false;
+    }
+    let Ok(regs) = held.fetch(pid) else { return false };
+    // A 32-bit result may be extended either way.
+    let interrupted = regs.rax as i64 == EINTR || regs.rax == u64::from(EINTR as u32);
+    let listed = |abi: Abi| abi.is_broken_by_interrupt(regs.orig_rax);
+    interrupted && regs.orig_rax as i64 != -1 && (listed(Abi::X64) || listed(Abi::I386))
 }

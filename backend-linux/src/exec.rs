@@ -29,6 +29,8 @@ impl Linux {
         };
         let tracee = self.table.get_mut(task).ok()?;
         tracee.mem = None;
+        // It takes over the first thread's start time with its pid (de_thread).
+        tracee.start = None;
         tracee.parked = None;
         if matches!(tracee.life, Life::Leaving) {
             self.leave_now(task, Raw::Event(libc::PTRACE_EVENT_EXEC));

@@ -195,7 +195,11 @@ impl Machine for Linux {
     }
 
     fn start(&mut self, pid: Pid) -> Result<u64> {
-        let stat = facts::stat(os_pid(pid)?)?;
+        let pid = os_pid(pid)?;
+        if let Some(tracee) = self.keeper(pid) {
+            return tracee.start();
+        }
+        let stat = facts::stat(pid)?;
         if stat.is_zombie() { Err(Error::Gone) } else { Ok(stat.start) }
     }
 

@@ -58,16 +58,13 @@ fn run(file: &File, address: u64, transfer: &mut impl Transfer) -> Result<Outcom
     Ok(Outcome::Done)
 }
 
-/// Opens the memory of the task that has this start time.
-fn open(pid: i32, start: u64) -> Result<File> {
+fn open(pid: i32) -> Result<File> {
     let file = OpenOptions::new().read(true).write(true).open(format!("/proc/{pid}/mem"));
-    let file = file.map_err(|error| match (error.kind(), error.raw_os_error()) {
+    file.map_err(|error| match (error.kind(), error.raw_os_error()) {
         (ErrorKind::NotFound, _) | (_, Some(libc::ESRCH)) => Error::Gone,
         (ErrorKind::PermissionDenied, _) => Error::Denied,
         (_, errno) => Error::Other(kernel_model::abi::Errno(errno.unwrap_or(libc::EIO))),
-    })?;
-    // After opening: so the descriptor is of that task, whatever its pid is reused for later.
-    if facts::stat(pid)?.start == start { Ok(file) } else { Err(Error::Gone) }
+    })
 }
 
 /// The range as file offsets; those are signed.
@@ -78,7 +75,11 @@ fn check_range(address: u64, len: usize) -> Result<()> {
 
 /// Memory of a task that is not traced here.
 pub(crate) fn foreign(pid: i32, start: u64, address: u64, mut transfer: impl Transfer) -> Result<()> {
-    let file = open(pid, start)?;
+    let file = open(pid)?;
+    // After opening: so the descriptor is of that task, whatever its pid is reused for later.
+    if facts::stat(pid)?.start != start {
+        return Err(Error::Gone);
+    }
     check_range(address, transfer.len())?;
     match run(&file, address, &mut transfer)? {
         Outcome::Done => Ok(()),
@@ -89,28 +90,37 @@ pub(crate) fn foreign(pid: i32, start: u64, address: u64, mut transfer: impl Tra
 impl Tracee {
     /// Memory of this task.
     pub(crate) fn memory(&mut self, start: u64, address: u64, mut transfer: impl Transfer) -> Result<()> {
-        if self.mem.as_ref().is_none_or(|(_, of)| *of != start) {
-            self.mem = Some((open(self.pid, start)?, start));
+        if self.start()? != start {
+            return Err(Error::Gone);
+        }
+        if self.mem.is_none() {
+            self.mem = Some(open(self.pid)?);
         }
         check_range(address, transfer.len())?;
         for attempt in 0..2 {
-            let Some((file, _)) = &self.mem else { break };
+            let Some(file) = &self.mem else { break };
             match run(file, address, &mut transfer)? {
                 Outcome::Done => return Ok(()),
                 // An exec that we have not heard of yet: look at the new address space, once.
-                Outcome::Empty if attempt == 0 => self.mem = Some((open(self.pid, start)?, start)),
+                Outcome::Empty if attempt == 0 => self.mem = Some(open(self.pid)?),
                 Outcome::Empty => break,
             }
         }
         Err(Error::Gone)
     }
 
+    /// When it started, looked up once.
+    pub(crate) fn start(&mut self) -> Result<u64> {
+        let start = match self.start {
+            Some(start) => start,
+            None => facts::stat(self.pid)?.start,
+        };
+        Ok(*self.start.insert(start))
+    }
+
     /// As much as can be read at `address`, for a look at the code there.
     pub(crate) fn peek(&mut self, address: u64, buf: &mut [u8]) -> usize {
-        let start = match &self.mem {
-            Some((_, start)) => *start,
-            None => facts::stat(self.pid).map_or(0, |stat| stat.start),
-        };
+        let start = self.start().unwrap_or(0);
         (1..=buf.len()).rev().find(|&len| self.memory(start, address, &mut buf[..len]).is_ok()).unwrap_or(0)
     }
 }

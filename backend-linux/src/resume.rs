@@ -77,7 +77,7 @@ impl Tracee {
                 0
             }
             (Stop::Signal(signal), Verdict::Proceed) => {
-                if facts::is_discarded(self.pid, signal) {
+                if eintr::may_hide(self.pid, held) && facts::is_discarded(self.pid, signal) {
                     eintr::hide(self.pid, held);
                 }
                 signal

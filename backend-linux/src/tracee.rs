@@ -15,6 +15,8 @@ pub(crate) struct Tracee {
     /// Thread group, as it was when the task was first seen; an exec makes it the pid.
     pub(crate) tgid: i32,
     pub(crate) generation: u32,
+    /// [`kernel_model::machine::Facts::start`], once looked up. While a task is traced its pid is nobody else's.
+    pub(crate) start: Option<u64>,
     pub(crate) life: Life,
     pub(crate) demand: Demand,
     pub(crate) on_death: OnDeath,
@@ -36,8 +38,8 @@ pub(crate) struct Tracee {
     pub(crate) spawned: bool,
     /// rip, rax and orig_rax of an interrupted call whose restart was called off because the tracer moved the task.
     pub(crate) parked: Option<(u64, u64, u64)>,
-    /// /proc/pid/mem, and the start time it was opened for.
-    pub(crate) mem: Option<(File, u64)>,
+    /// /proc/pid/mem of the present address space.
+    pub(crate) mem: Option<File>,
 }
 
 /// Where a task is in its life.
@@ -134,6 +136,7 @@ impl Tracee {
             pid,
             tgid,
             generation: 0,
+            start: None,
             life,
             demand: Demand::empty(),
             on_death: OnDeath::Leave,

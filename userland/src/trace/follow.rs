@@ -46,7 +46,7 @@ const MASK: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL
     .union(PtraceFlags::EVENT_DEATH);
 
 /// Events taken in one read. A shorter answer means that the queue is empty, which saves the read that would say so.
-const BATCH: usize = 8;
+const BATCH: usize = 4;
 
 /// CLONE_THREAD of linux/sched.h.
 const CLONE_THREAD: u64 = 0x0001_0000;
@@ -254,7 +254,10 @@ impl<'h> Follow<'h> {
         task.midway = false;
         let call = self.options.calls.get(abi, number);
         // Unreadable registers: it is dying, and the line says `<unfinished ...>` presently.
-        let words = task.registers().map(|regs| words(&regs, abi)).unwrap_or_default();
+        let words = match call {
+            Some(call) if call.arguments.is_empty() => [0; 6], // nothing to show: one request less
+            _ => task.registers().map(|regs| words(&regs, abi)).unwrap_or_default(),
+        };
         let limit = self.options.limit;
         self.printer.begin(who, |out| put_call(out, call, number, &words, abi, task.memory(), limit));
         if call.is_some_and(|call| call.never_returns()) {
