@@ -72,10 +72,10 @@ impl Linux {
             let Some(held) = tracee.held().filter(|held| !held.consumed) else { continue };
             held.consumed = true;
             // What comes may be something else, if SIGKILL came between; then it is news.
-            if let Ok(Some(change)) = sys::wait(Target::One(pid), false, true) {
-                if matches!(Raw::decode(change), Raw::End(_) | Raw::Event(libc::PTRACE_EVENT_EXIT)) {
-                    self.news.push_back(change);
-                }
+            if let Ok(Some(change)) = sys::wait(Target::One(pid), false, true)
+                && matches!(Raw::decode(change), Raw::End(_) | Raw::Event(libc::PTRACE_EVENT_EXIT))
+            {
+                self.news.push_back(change);
             }
         }
     }
@@ -83,7 +83,7 @@ impl Linux {
     /// The next change of any task, peeked at.
     pub(crate) fn watch(&mut self, wait: Wait) -> Result<Option<Change>> {
         self.watch.events += 1;
-        if self.watch.events % SWEEP == 0 && self.table.len() > 1 {
+        if self.watch.events.is_multiple_of(SWEEP) && self.table.len() > 1 {
             self.sweep();
         }
         while let Some(pid) = self.watch.ready.pop() {

@@ -124,16 +124,17 @@ impl Shared {
 
 impl Sink {
     fn flush(&mut self) {
-        if !self.closed && !self.buffer.is_empty() {
-            if let Err(error) = self.to.write_all(&self.buffer).and_then(|()| self.to.flush()) {
-                self.closed = true;
-                // Where even this cannot be written, nobody is left to tell.
-                let _ = writeln!(
-                    io::stderr(),
-                    "tracefd: cannot write to {}: {error}; nothing more is printed, the command goes on",
-                    self.name
-                );
-            }
+        if !self.closed
+            && !self.buffer.is_empty()
+            && let Err(error) = self.to.write_all(&self.buffer).and_then(|()| self.to.flush())
+        {
+            self.closed = true;
+            // Where even this cannot be written, nobody is left to tell.
+            let _ = writeln!(
+                io::stderr(),
+                "tracefd: cannot write to {}: {error}; nothing more is printed, the command goes on",
+                self.name
+            );
         }
         self.buffer.clear();
     }

@@ -45,7 +45,7 @@ impl Cpu {
         let mut flags = 0;
         for (set, flag) in [
             (carry, CARRY),
-            ((result as u8).count_ones() % 2 == 0, PARITY),
+            ((result as u8).count_ones().is_multiple_of(2), PARITY),
             (adjust, ADJUST),
             (result == 0, ZERO),
             (result >> 63 == 1, SIGN),

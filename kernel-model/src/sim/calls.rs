@@ -113,10 +113,10 @@ impl Sim {
             return Err(Errno::EPERM);
         }
         for target in allowed.into_iter().filter(|_| number != 0) {
-            if target == pid {
-                if let Some(call) = &mut self.process(pid).call {
-                    call.signals_self = true;
-                }
+            if target == pid
+                && let Some(call) = &mut self.process(pid).call
+            {
+                call.signals_self = true;
             }
             self.post(target, Signal(number as u8));
         }
@@ -230,7 +230,7 @@ const LARGEST: u64 = 1 << 28;
 
 /// A page-aligned start, and the size in whole pages.
 fn range(start: u64, size: u64) -> Result<(u64, u64), Errno> {
-    if start % PAGE != 0 {
+    if !start.is_multiple_of(PAGE) {
         return Err(Errno::EINVAL);
     }
     match size.checked_next_multiple_of(PAGE) {

@@ -47,13 +47,13 @@ impl Sim {
             Next::Wait(_) if action.flags & SA_RESTART == 0 => Next::Done(failed(Errno::EINTR)),
             back => back,
         };
-        if let Some(restart) = process.signals.restart.take() {
-            if process.cpu.int.rax == restart.shown {
-                if restart.fragile || action.flags & SA_RESTART == 0 {
-                    process.cpu.int.rax = failed(Errno::EINTR);
-                } else {
-                    back_up(&mut process.cpu.int, restart.number);
-                }
+        if let Some(restart) = process.signals.restart.take()
+            && process.cpu.int.rax == restart.shown
+        {
+            if restart.fragile || action.flags & SA_RESTART == 0 {
+                process.cpu.int.rax = failed(Errno::EINTR);
+            } else {
+                back_up(&mut process.cpu.int, restart.number);
             }
         }
         let mask = process.signals.saved.take().unwrap_or(process.signals.mask);
@@ -136,11 +136,11 @@ impl Sim {
         if let Some(mask) = process.signals.saved.take() {
             process.signals.mask = mask;
         }
-        if let Some(restart) = process.signals.restart.take() {
-            if process.cpu.int.rax == restart.shown {
-                back_up(&mut process.cpu.int, restart.number);
-                self.log.add(pid, || "starts its call again: no handler ran".into());
-            }
+        if let Some(restart) = process.signals.restart.take()
+            && process.cpu.int.rax == restart.shown
+        {
+            back_up(&mut process.cpu.int, restart.number);
+            self.log.add(pid, || "starts its call again: no handler ran".into());
         }
     }
 }

@@ -196,11 +196,11 @@ impl Sim {
     /// Gives the call in progress its id, unless it has one.
     fn number_call(&mut self, pid: Pid) {
         let process = self.process(pid);
-        if let (Some(trace), Some(call)) = (&mut process.trace, &mut process.call) {
-            if call.id == 0 {
-                trace.calls += 1;
-                call.id = trace.calls;
-            }
+        if let (Some(trace), Some(call)) = (&mut process.trace, &mut process.call)
+            && call.id == 0
+        {
+            trace.calls += 1;
+            call.id = trace.calls;
         }
     }
 

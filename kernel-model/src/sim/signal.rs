@@ -111,12 +111,12 @@ impl Sim {
             self.log.add(pid, || "killed: SIGKILL".into());
             process.killed = true;
             process.stopped = None;
-            if let Some(trace) = &mut process.trace {
-                if !self.config.quirks.contains(Quirks::KILL_WAITS) {
-                    trace.held = None;
-                    let task = trace.task;
-                    self.reports.retain(|(other, _)| *other != task);
-                }
+            if let Some(trace) = &mut process.trace
+                && !self.config.quirks.contains(Quirks::KILL_WAITS)
+            {
+                trace.held = None;
+                let task = trace.task;
+                self.reports.retain(|(other, _)| *other != task);
             }
             return;
         }

@@ -51,12 +51,12 @@ fn tracing_the_child_changes_nothing_of_that() {
         sim.demand(child, ALL).unwrap();
         sim.resume(child, Verdict::Proceed).unwrap();
         let (stopped, report) = next(&mut sim);
-        if let Report::Gone { status } = report {
-            if stopped == child {
-                continue_to_end(&mut sim, task);
-                assert_eq!(status, Some(Status::killed(Signal::TERM)));
-                break;
-            }
+        if let Report::Gone { status } = report
+            && stopped == child
+        {
+            continue_to_end(&mut sim, task);
+            assert_eq!(status, Some(Status::killed(Signal::TERM)));
+            break;
         }
         assert_eq!(stopped, child);
         seen.push(report.kind());

@@ -45,10 +45,10 @@ const PLAIN: [(&str, &[u8]); 6] = [
 /// Encodes one instruction that will be at `here`.
 pub(super) fn instruction(instruction: &Instruction, here: u64, scope: &Scope<'_>) -> Result<Vec<u8>> {
     let mnemonic = instruction.mnemonic.as_str();
-    if instruction.operands.is_empty() {
-        if let Some((_, bytes)) = PLAIN.iter().find(|(name, _)| *name == mnemonic) {
-            return Ok(bytes.to_vec());
-        }
+    if instruction.operands.is_empty()
+        && let Some((_, bytes)) = PLAIN.iter().find(|(name, _)| *name == mnemonic)
+    {
+        return Ok(bytes.to_vec());
     }
     let coder = Coder { here, scope };
     use Operand::{Memory, Register, Value};

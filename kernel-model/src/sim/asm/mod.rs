@@ -136,10 +136,10 @@ fn program(name: String, begin: usize, lines: &[Line], names: &dyn Names, known:
     let mut labels = BTreeMap::new();
     let mut sections = Sections::new();
     for line in lines {
-        if let Item::Label(label) = &line.item {
-            if labels.insert(label.clone(), sections.here()).is_some() {
-                return error(line.number, format!("label '{label}' is defined twice"));
-            }
+        if let Item::Label(label) = &line.item
+            && labels.insert(label.clone(), sections.here()).is_some()
+        {
+            return error(line.number, format!("label '{label}' is defined twice"));
         }
         sections.add(line, &Scope { names, labels: None, line: line.number }, known)?;
     }
