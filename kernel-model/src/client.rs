@@ -284,6 +284,11 @@ impl<'h> EventQueue<'h> {
         Ok(EventQueue { handle: Handle::open(host, "event:", OpenFlags::O_RDWR | flags)? })
     }
 
+    /// The handle, for everything not typed here.
+    pub fn handle(&self) -> &Handle<'h> {
+        &self.handle
+    }
+
     /// write: from now on report `fd` with `data` whenever it becomes readable; at once if it is.
     pub fn watch(&self, fd: Fd, data: u64) -> Result<()> {
         let event = Event { id: u64::from(fd.0), flags: EventFlags::READ.bits() as u64, data };

@@ -5,6 +5,10 @@
 //! 1. [`abi`]: numbers and layouts that cross a file handle, and nothing else.
 //! 2. [`scheme`]: **the claim of the project**: tracing is file operations.
 //! 3. [`machine`]: the least that something which runs processes must offer.
+//! 4. [`core`]: tasks, seats, who holds a stop, queues, waiters. Knows no mask and no path, never blocks.
+//! 5. [`front`]: one tracing API per module, on `core`; [`kernel`] puts descriptors around them.
+//! 6. [`local`] and [`shared`]: two ways for a client to wait. [`client`]: typed handles for tools.
+//! 7. [`sim`]: a deterministic machine.
 
 #![forbid(unsafe_code)]
 
