@@ -101,7 +101,7 @@ fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
             let args = args.command.iter().cloned().map(OsString::into_vec).collect();
             let (machine, name) = Backend::simulator(&program)
                 .map_err(|cause| Failure::Program { path: file.to_string_lossy().into_owned(), cause })?;
-            Ok((machine, Target::Program(Program { path: name.into_bytes(), args, env: None })))
+            Ok((machine, Target::Program(Program { path: name.into_bytes(), args, ..Program::default() })))
         }
     }
 }
