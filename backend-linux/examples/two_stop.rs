@@ -17,7 +17,7 @@ fn main() -> Result<(), Error> {
     let go = |machine: &mut Linux, task: Task| {
         machine.demand(task, wanted).and_then(|()| machine.resume(task, Verdict::Proceed))
     };
-    let first = machine.spawn(&Program { path, args, env: None })?;
+    let first = machine.spawn(&Program { path, args, ..Program::default() })?;
     go(&mut machine, first)?;
     let mut stops = 0u64;
     let mut code = 0;

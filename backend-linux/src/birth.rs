@@ -9,6 +9,7 @@ use crate::Linux;
 use crate::facts;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Target};
+use crate::table::Table;
 use crate::tracee::{Held, Life, Phase, Tracee};
 use crate::wait::wait_for;
 
@@ -17,12 +18,16 @@ pub(crate) struct Early {
     raw: Raw,
     /// Of the process that made it, or that it is in.
     family: [Option<i32>; 2],
+    /// Somebody of its family is under a filter, so it is, too.
+    pub(crate) filtered: bool,
 }
 
 impl Early {
-    pub(crate) fn meet(pid: i32, raw: Raw) -> Early {
+    pub(crate) fn meet(pid: i32, raw: Raw, table: &mut Table) -> Early {
         let parent = facts::stat(pid).ok().map(|stat| stat.parent as i32);
-        Early { raw, family: [parent, facts::tgid(pid).ok()] }
+        let family = [parent, facts::tgid(pid).ok()];
+        let filtered = table.iter_mut().any(|tracee| tracee.filtered && family.contains(&Some(tracee.tgid)));
+        Early { raw, family, filtered }
     }
 
     /// Whether there is nothing left to detach from.
@@ -35,8 +40,8 @@ impl Linux {
     /// PTRACE_EVENT_FORK and its siblings: the parent is stopped.
     pub(crate) fn birth(&mut self, parent: Task, event: i32) -> Option<(Task, Report)> {
         let tracee = self.table.get(parent).ok()?;
-        let (options, on_death, wanted) =
-            (tracee.options, tracee.on_death, tracee.demand.contains(Demand::BORN));
+        let (options, on_death, filtered) = (tracee.options, tracee.on_death, tracee.filtered);
+        let wanted = filtered || tracee.demand.contains(Demand::BORN);
         // The parent was killed: its end follows, and the child becomes an orphan.
         let pid = sys::event_message(tracee.pid).ok()? as i32;
         let (raw, consumed) = match self.early.remove(&pid) {
@@ -61,7 +66,8 @@ impl Linux {
             _ => Stop::Trap,
         };
         let life = Life::Stopped(Held { consumed, ..Held::new(stop) });
-        let child = Tracee { options, on_death, phase: Phase::Outside, ..Tracee::new(pid, tgid, life) };
+        let child =
+            Tracee { options, on_death, filtered, phase: Phase::Outside, ..Tracee::new(pid, tgid, life) };
         let child = self.table.insert(child);
         match raw {
             Some(Raw::End(status)) => self.stillborn(child, pid, Some(status), consumed),
@@ -88,9 +94,17 @@ impl Linux {
         self.early.retain(|&pid, early| {
             let awaited = early.family.iter().flatten().any(|tgid| families.contains(tgid));
             if !awaited && !early.has_ended() {
-                let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
+                free_unseen(pid, early.filtered);
             }
             awaited
         });
     }
+}
+
+/// Lets a stopped child go that nobody was told of.
+pub(crate) fn free_unseen(pid: i32, filtered: bool) {
+    if filtered {
+        let _ = sys::kill(pid, libc::SIGKILL);
+    }
+    let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
 }

@@ -1,7 +1,15 @@
 //! The few system calls this machine must know by number: those without an exit, and those that a mere interrupt ends.
 
 /// AUDIT_ARCH_I386: what GET_SYSCALL_INFO says of `int 0x80` and sysenter, from 32-bit and from 64-bit code alike.
-const ARCH_I386: u32 = 0x4000_0003;
+pub(crate) const ARCH_I386: u32 = 0x4000_0003;
+/// AUDIT_ARCH_X86_64, also of x32, whose numbers have bit 30.
+pub(crate) const ARCH_X64: u32 = 0xc000_003e;
+
+/// clone3, on both ABIs.
+pub(crate) const CLONE3: u64 = 435;
+/// The calls that can make a child without a tracer.
+pub(crate) const CLONES: [(Abi, u64); 4] =
+    [(Abi::X64, 56), (Abi::X64, CLONE3), (Abi::I386, 120), (Abi::I386, CLONE3)];
 
 /// Which table a number is looked up in; the value is what [`kernel_model::machine::Detail::Call`] has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

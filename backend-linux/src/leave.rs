@@ -6,6 +6,7 @@ use kernel_model::machine::{Leave, OnDeath, Result, Task, Verdict};
 use nix::errno::Errno;
 
 use crate::Linux;
+use crate::birth::free_unseen;
 use crate::facts;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Target};
@@ -17,8 +18,8 @@ impl Linux {
     pub(crate) fn leave(&mut self, task: Task, leave: Leave) -> Result<()> {
         let tracee = self.table.get_mut(task)?;
         let verdict = match leave {
-            Leave::Free(verdict) => verdict,
-            Leave::Dead => {
+            Leave::Free(verdict) if !tracee.filtered => verdict,
+            Leave::Free(_) | Leave::Dead => {
                 let _ = sys::kill(tracee.pid, libc::SIGKILL);
                 tracee.life = Life::Leaving;
                 return Ok(());
@@ -61,25 +62,26 @@ impl Linux {
     /// Detaches from a stop that nobody was told of: what it is stopped before happens.
     fn free_at(&mut self, task: Task, raw: Raw) {
         let Ok(tracee) = self.table.get_mut(task) else { return };
+        let filtered = tracee.filtered;
         let (done, child) = tracee.free_at(raw);
         if let Raw::Event(libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE) = raw
         {
             // Its child was made while we were still there; nobody has heard of it.
             if let Some(child) = child {
-                self.free_child(child);
+                self.free_child(child, filtered);
             }
         }
         self.left(task, done);
     }
 
-    fn free_child(&mut self, pid: i32) {
+    fn free_child(&mut self, pid: i32, filtered: bool) {
         if self.early.remove(&pid).is_none()
             && matches!(wait_for(pid, false).map(Raw::decode), None | Some(Raw::End(_)))
         {
             let _ = sys::wait(Target::One(pid), false, true);
             return;
         }
-        let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
+        free_unseen(pid, filtered);
     }
 
     /// Books a detached task. One that could not be detached was killed, and is reaped when wait says so.
@@ -126,7 +128,7 @@ impl Drop for Linux {
         }
         for (&pid, early) in &self.early {
             if !early.has_ended() {
-                let _ = sys::restart(libc::PTRACE_DETACH, pid, 0);
+                free_unseen(pid, early.filtered);
             }
         }
         self.reap_killed();

@@ -14,6 +14,7 @@
 //! | `tracee`, `table` | what is remembered of one task, and of all |
 //! | `regs`, `mem`, `facts` | registers, memory, /proc |
 //! | `eintr`, `calls` | hiding an interrupt; the calls known by number |
+//! | `filter`, `bpf`, `names` | tasks under a seccomp filter; its program; calls by name |
 //! | `doorbell` | waking a wait from another thread |
 //! | `sys` | every unsafe block |
 //!
@@ -29,14 +30,17 @@
 compile_error!("this machine knows the registers and the call tables of Linux on x86-64 only");
 
 mod birth;
+mod bpf;
 mod calls;
 mod doorbell;
 mod eintr;
 mod exec;
 mod facts;
+mod filter;
 mod leave;
 mod machine;
 mod mem;
+mod names;
 mod regs;
 mod report;
 mod resume;

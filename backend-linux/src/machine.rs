@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use kernel_model::machine::{
-    Demand, Detail, Error, Facts, Leave, Machine, OnDeath, Pid, Program, RegSet, Report, Result, Signal,
-    Task, Verdict, Wait, Wake,
+    CallName, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Pid, Program, RegSet, Report,
+    Result, Signal, Task, Verdict, Wait, Wake,
 };
 
 use crate::Linux;
 use crate::facts::{self, Disposition, os_pid, request_error};
+use crate::names::NAMES;
 use crate::stop::Stop;
 use crate::tracee::{Life, Request, Tracee};
 use crate::{mem, regs, sys};
@@ -45,12 +46,17 @@ impl Tracee {
         }
     }
 
+    /// Whether it may be in a call whose exit was not wanted when it was let go.
+    fn may_miss_an_exit(&self) -> bool {
+        self.filtered && matches!(self.life, Life::Running(Request::Cont))
+    }
+
     /// Whether the request under way would miss a demanded stop.
     fn is_let_go_too_far(&self) -> bool {
         let calls = self.demand.intersects(Demand::CALL_ENTRY | Demand::CALL_EXIT);
         let step = self.demand.contains(Demand::STEP);
         match self.life {
-            Life::Running(Request::Cont) => calls || step,
+            Life::Running(Request::Cont) => (calls && !self.filtered) || step,
             Life::Running(Request::Syscall) => step,
             // Only after the step would calls be seen; the step itself ends soon.
             Life::Running(Request::Step) => calls && !step,
@@ -71,7 +77,7 @@ impl Machine for Linux {
 
     fn on_owner_death(&mut self, task: Task, what: OnDeath) -> Result<()> {
         let tracee = self.traced(task)?;
-        tracee.on_death = what;
+        tracee.on_death = if tracee.filtered { OnDeath::Kill } else { what };
         tracee.reconsider(false);
         Ok(())
     }
@@ -82,9 +88,22 @@ impl Machine for Linux {
 
     fn demand(&mut self, task: Task, demand: Demand) -> Result<()> {
         let tracee = self.traced(task)?;
+        let exits = demand.contains(Demand::CALL_EXIT) && !tracee.demand.contains(Demand::CALL_EXIT);
         tracee.demand = demand;
-        tracee.reconsider(tracee.is_let_go_too_far());
+        tracee.reconsider(tracee.is_let_go_too_far() || (exits && tracee.may_miss_an_exit()));
         Ok(())
+    }
+
+    fn filter(&mut self, task: Task, filter: &Filter) -> Result<()> {
+        let tracee = self.traced(task)?;
+        let exits = !filter.exit.is_within(&tracee.filter.exit);
+        tracee.filter = filter.clone();
+        tracee.reconsider(exits && tracee.may_miss_an_exit());
+        Ok(())
+    }
+
+    fn calls(&self) -> &[CallName] {
+        &NAMES
     }
 
     fn interrupt(&mut self, task: Task) -> Result<()> {

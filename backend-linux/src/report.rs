@@ -33,7 +33,11 @@ impl Linux {
         }
         let was_listening = matches!(tracee.life, Life::Running(Request::Listen));
         let stop = tracee.classify(raw)?;
-        tracee.life = Life::Stopped(Held { was_listening, ..Held::new(stop) });
+        let mut held = Held { was_listening, ..Held::new(stop) };
+        if tracee.filtered && stop == Stop::Entry {
+            tracee.keep_child(&mut held);
+        }
+        tracee.life = Life::Stopped(held);
         if let Stop::Event(
             event @ (libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE),
         ) = stop
@@ -124,7 +128,7 @@ impl Linux {
         if self.bell.answers(pid, raw) {
             return;
         }
-        let early = Early::meet(pid, raw);
+        let early = Early::meet(pid, raw, &mut self.table);
         // Consumed, so that wait shows others. A stop of a newborn is no signal's, so nothing is lost if we die.
         let _ = sys::wait(Target::One(pid), false, true);
         self.early.insert(pid, early);
@@ -136,10 +140,14 @@ impl Tracee {
     fn report(&mut self, stop: Stop) -> Option<Report> {
         let demanded = |kind: Demand| self.demand.contains(kind);
         let signal = |number: i32| Signal(number as u8);
+        let (abi, call) = (self.call.abi as u64, self.call.number);
         let report = match stop {
+            Stop::Entry if !self.filter.entry.has(abi, call) => return None,
             Stop::Entry => Report::CallEntry,
+            Stop::Exit { silent: false } if !self.filter.exit.has(abi, call) => return None,
             Stop::Exit { silent: false } => Report::CallExit,
             Stop::Exit { silent: true } => return None,
+            Stop::Signal(number) if !self.filter.signal.has(signal(number)) => return None,
             Stop::Signal(_) => Report::Signal,
             // Where nobody wants breakpoints, it is the signal that it raises (R38).
             Stop::Breakpoint if !demanded(Demand::TRAP) && demanded(Demand::SIGNAL) => {

@@ -125,7 +125,11 @@ impl Tracee {
 
     /// The weakest request that still shows every demanded stop.
     fn choose(&mut self, held: &mut Held, signal: i32) -> Request {
-        let calls = if self.demand.intersects(CALLS) { Request::Syscall } else { Request::Cont };
+        let calls = match self.demand.intersects(CALLS) {
+            true if self.filtered => self.filtered_request(),
+            true => Request::Syscall,
+            false => Request::Cont,
+        };
         match held.stop {
             Stop::Group(_) => Request::Listen,
             Stop::Event(libc::PTRACE_EVENT_EXIT) => Request::Cont,

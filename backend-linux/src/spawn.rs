@@ -8,10 +8,11 @@ use kernel_model::machine::{Error, OnDeath, Pid, Program, Result, Status, Task};
 use nix::errno::Errno;
 
 use crate::Linux;
+use crate::bpf;
 use crate::facts;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Embryo, Image};
-use crate::tracee::{BASE_OPTIONS, Held, Life, Phase, Tracee};
+use crate::tracee::{BASE_OPTIONS, FILTERED_OPTIONS, Held, Life, Phase, Tracee};
 use crate::wait::wait_for;
 
 impl Linux {
@@ -22,10 +23,12 @@ impl Linux {
         let path = text(&program.path)?;
         let args = list(&program.args)?;
         let env = program.env.as_ref().map(list).transpose()?;
-        let image = Image { path: &path, args: &args, env: env.as_deref() };
+        let filter = program.pushed.as_ref().map(|filter| bpf::program(&filter.calls()));
+        let image = Image { path: &path, args: &args, env: env.as_deref(), filter: filter.as_deref() };
+        let options = if filter.is_some() { BASE_OPTIONS | FILTERED_OPTIONS } else { BASE_OPTIONS };
 
         let embryo = sys::fork(&image).map_err(system_error)?;
-        let begun = sys::seize(embryo.pid, BASE_OPTIONS).and_then(|()| embryo.release());
+        let begun = sys::seize(embryo.pid, options).and_then(|()| embryo.release());
         if let Err(errno) = begun {
             let _ = sys::kill(embryo.pid, libc::SIGKILL);
             let _ = until_exec(embryo.pid);
@@ -39,7 +42,11 @@ impl Linux {
             embryo.pid,
             Life::Stopped(Held { consumed: true, ..Held::new(Stop::Event(libc::PTRACE_EVENT_EXEC)) }),
         );
-        tracee.options = BASE_OPTIONS;
+        tracee.options = options;
+        if filter.is_some() {
+            tracee.filtered = true;
+            tracee.on_death = OnDeath::Kill;
+        }
         tracee.phase = Phase::Exec;
         tracee.spawned = true;
         Ok(self.table.insert(tracee))

@@ -3,8 +3,8 @@
 use kernel_model::machine::{Signal, Status};
 
 use crate::calls::Abi;
-use crate::sys::{self, Change};
-use crate::tracee::{Life, Phase, Request, Tracee};
+use crate::sys::{self, CallInfo, Change};
+use crate::tracee::{Call, Life, Phase, Request, Tracee};
 
 /// PTRACE_EVENT_STOP of ptrace(2).
 const EVENT_STOP: i32 = 128;
@@ -79,6 +79,7 @@ impl Tracee {
     pub(crate) fn classify(&mut self, raw: Raw) -> Option<Stop> {
         let stop = match raw {
             Raw::Call => return self.classify_call(),
+            Raw::Event(libc::PTRACE_EVENT_SECCOMP) => return self.classify_filtered(),
             Raw::Signal(libc::SIGTRAP) => self.classify_sigtrap()?,
             Raw::Signal(signal) => Stop::Signal(signal),
             Raw::Trap => Stop::Trap,
@@ -114,19 +115,25 @@ impl Tracee {
             Phase::Outside | Phase::Unseen => {}
         }
         let info = sys::call_info(self.pid).ok()?;
-        self.call.id += 1;
-        self.call.abi = Abi::of(info.arch);
         if info.op == libc::PTRACE_SYSCALL_INFO_EXIT {
+            self.call.id += 1;
+            self.call.abi = Abi::of(info.arch);
             let number = sys::get_regs(self.pid).ok()?.orig_rax;
             self.call.number = number;
             self.phase = Phase::Outside;
             // sigreturn leaves −1 behind (restore_sigcontext).
             return Some(Stop::Exit { silent: number == u64::MAX });
         }
-        self.call.number = info.number;
-        self.call.returns = !self.call.abi.has_no_exit(info.number);
+        Some(self.enter_call(&info))
+    }
+
+    /// A call was not seen before.
+    pub(crate) fn enter_call(&mut self, info: &CallInfo) -> Stop {
+        let abi = Abi::of(info.arch);
+        self.call =
+            Call { number: info.number, id: self.call.id + 1, abi, returns: !abi.has_no_exit(info.number) };
         self.phase = Phase::Inside;
-        Some(Stop::Entry)
+        Stop::Entry
     }
 
     /// One SIGTRAP has many meanings; `si_code` tells them apart.

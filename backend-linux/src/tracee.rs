@@ -2,7 +2,7 @@
 
 use std::fs::File;
 
-use kernel_model::machine::{Demand, OnDeath};
+use kernel_model::machine::{Demand, Filter, OnDeath};
 
 use crate::calls::Abi;
 use crate::stop::Stop;
@@ -19,6 +19,10 @@ pub(crate) struct Tracee {
     pub(crate) start: Option<u64>,
     pub(crate) life: Life,
     pub(crate) demand: Demand,
+    /// What is wanted of that.
+    pub(crate) filter: Filter,
+    /// It runs under a seccomp filter of ours.
+    pub(crate) filtered: bool,
     pub(crate) on_death: OnDeath,
     /// PTRACE_O_* as the kernel has them for this task.
     pub(crate) options: i32,
@@ -139,6 +143,8 @@ impl Tracee {
             start: None,
             life,
             demand: Demand::empty(),
+            filter: Filter::ALL,
+            filtered: false,
             on_death: OnDeath::Leave,
             options: 0,
             phase: Phase::Unseen,
@@ -159,6 +165,9 @@ impl Tracee {
         let mut options = BASE_OPTIONS;
         if self.on_death == OnDeath::Kill {
             options |= libc::PTRACE_O_EXITKILL;
+        }
+        if self.filtered {
+            options |= FILTERED_OPTIONS;
         }
         // It costs a stop per exit, so only where somebody looks.
         if self.demand.contains(Demand::EXITING) {
@@ -183,3 +192,6 @@ pub(crate) const BASE_OPTIONS: i32 = libc::PTRACE_O_TRACESYSGOOD
     | libc::PTRACE_O_TRACEVFORK
     | libc::PTRACE_O_TRACECLONE
     | libc::PTRACE_O_TRACEEXEC;
+
+/// Also, under a filter: it stops nobody without the one, and without the other would outlive its tracer.
+pub(crate) const FILTERED_OPTIONS: i32 = libc::PTRACE_O_TRACESECCOMP | libc::PTRACE_O_EXITKILL;

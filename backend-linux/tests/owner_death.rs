@@ -224,7 +224,8 @@ fn stays_stopped() {
 fn spawn(args: &[&str]) {
     let mut tracer = Tracer::new();
     let bytes = args.iter().map(|arg| arg.as_bytes().to_vec()).collect();
-    let task = tracer.machine.spawn(&Program { path: args[0].into(), args: bytes, env: None }).unwrap();
+    let task =
+        tracer.machine.spawn(&Program { path: args[0].into(), args: bytes, ..Program::default() }).unwrap();
     tracer.go(task);
     let status = tracer.finish(task).unwrap();
     std::process::exit(i32::from(status.code().unwrap_or(1)));

@@ -20,5 +20,6 @@ pub mod kernel;
 pub mod local;
 pub mod machine;
 pub mod scheme;
+pub mod sets;
 pub mod shared;
 pub mod sim;

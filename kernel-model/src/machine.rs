@@ -30,6 +30,7 @@ use bitflags::bitflags;
 use crate::abi::Errno;
 pub use crate::abi::{Pid, Signal, Status};
 pub use crate::scheme::Program;
+pub use crate::sets::{CallSet, Filter, SignalSet};
 
 /// A task this machine traces, or has started. The generation guards against a reused slot.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -174,6 +175,26 @@ pub enum Verdict {
     Skip,
 }
 
+/// A name that calls go by, for people and for files that they write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallName {
+    /// As in [`Detail::Call`].
+    pub abi: u64,
+    /// As in [`Detail::Call`].
+    pub number: u64,
+    /// Its name; the same on all ABIs that have it.
+    pub name: &'static str,
+    /// One letter for each of [`CallName::GROUPS`] that it is in.
+    pub groups: &'static str,
+}
+
+impl CallName {
+    /// Groups of calls and the letters that stand for them: those that take a path, a descriptor; that make or end
+    /// processes, or wait for them; about sockets, signals, memory.
+    pub const GROUPS: [(&'static str, char); 6] =
+        [("file", 'f'), ("desc", 'd'), ("process", 'p'), ("network", 'n'), ("signal", 's'), ("memory", 'm')];
+}
+
 /// What happens to a task when its owner dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnDeath {
@@ -312,6 +333,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub trait Machine {
     /// Starts a program, stopped before its first instruction, attached, with an empty demand. A child of the caller.
     /// No report is made of that first stop: the task is stopped when this returns.
+    ///
+    /// With [`Program::pushed`] the machine may let calls that are in neither set pass without a stop, for this task and
+    /// all its descendants, whatever is demanded later. The kernel then demands `Born` of all of them, frees none, and has
+    /// all of them killed when the owner dies.
     fn spawn(&mut self, program: &Program) -> Result<Task>;
 
     /// Begins to trace a task, without stopping it. Errors: `Gone` (also for one that has ended and was not waited for),
@@ -328,6 +353,13 @@ pub trait Machine {
 
     /// From now on, at least these stops are reported. Replaces the set of before, running or not.
     fn demand(&mut self, task: Task, demand: Demand) -> Result<()>;
+
+    /// Of the demanded call and signal stops, only these are wanted, from the next one on. A hint, as `demand` is: more may
+    /// be reported, never less. A new task's filter is [`Filter::ALL`].
+    fn filter(&mut self, task: Task, filter: &Filter) -> Result<()>;
+
+    /// The calls this machine knows by name.
+    fn calls(&self) -> &[CallName];
 
     /// Stops a running task as soon as possible; answered by [`Report::Interrupt`] unless another stop's resumption
     /// makes it superfluous. While one is under way, or the task is stopped, another has no effect.

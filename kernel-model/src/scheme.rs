@@ -29,6 +29,7 @@
 //! ```
 
 use crate::abi::{Errno, EventFlags, OpenFlags, Pid, Result, Signal, Stat, Status};
+use crate::sets::Filter;
 
 /// A descriptor: a small number, meaningful to one client.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
@@ -105,13 +106,16 @@ pub struct Program {
     pub args: Vec<Vec<u8>>,
     /// The whole environment as `NAME=value`; `None`: the host's own.
     pub env: Option<Vec<Vec<u8>>>,
+    /// A filter below the machine's own stops, for it and all that descends from it, for ever: sessions on them begin
+    /// with these sets, need O_EXCL, and can only narrow them (R91, R92).
+    pub pushed: Option<Filter>,
 }
 
 impl Program {
     /// `path` with itself as the only argument.
     pub fn new(path: impl Into<Vec<u8>>) -> Program {
         let path = path.into();
-        Program { args: vec![path.clone()], path, env: None }
+        Program { args: vec![path.clone()], path, ..Program::default() }
     }
 
     /// One more argument.

@@ -205,6 +205,8 @@ impl<I: Inner> Scheme for Quirky<I> {
 
 impl<I: Inner> Host for Quirky<I> {
     fn spawn(&self, program: &Program) -> Result<Pid> {
+        let plain = Program { pushed: None, ..program.clone() };
+        let program = if matches!(self.rule, "R91" | "R93") { &plain } else { program };
         let pid = self.inner().spawn(program)?;
         self.state().spawned.insert(pid);
         Ok(pid)

@@ -1,4 +1,4 @@
-//! Every rule of RFC 0002 on every machine, and each one broken on the simulator to see its test fail.
+//! Every rule of RFCs 0002 and 0005 on every machine, and each one broken on the simulator to see its test fail.
 //!
 //! `sim::R11` and `linux::R11` must hold; `quirk::R11` must not, and passes by that, as `machine_quirk::R39` does where
 //! the simulator itself can be broken; `divergence::R32` must do what RFC 0003 says instead, and the rule must indeed not hold there. After the run, a line for each machine.
@@ -108,8 +108,11 @@ fn diverges_on_linux(rule: &'static Rule) -> Result<(), Failed> {
 
 /// The tables of the RFC are the list, in its order.
 fn tells_the_rules() -> Result<(), Failed> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../rfcs/0002-tracing-semantics.md");
-    let text = std::fs::read_to_string(path)?;
+    let rfcs = concat!(env!("CARGO_MANIFEST_DIR"), "/../rfcs");
+    let mut text = String::new();
+    for rfc in ["0002-tracing-semantics.md", "0005-syscall-sets.md"] {
+        text += &std::fs::read_to_string(format!("{rfcs}/{rfc}"))?;
+    }
     let is_id =
         |id: &str| id.len() > 1 && id.starts_with(['R', 'F']) && id[1..].bytes().all(|b| b.is_ascii_digit());
     let mut told = text.lines().filter_map(|line| {

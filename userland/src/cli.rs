@@ -93,6 +93,11 @@ pub struct TraceArgs {
     #[arg(long, conflicts_with = "attach")]
     pub kill_on_exit: bool,
 
+    /// Let calls that are not selected pass without a stop, by a seccomp filter. Needs -f. The processes then die when
+    /// tracefd does, since without it the selected calls would fail for ever
+    #[arg(long, requires = "follow_forks", conflicts_with = "attach")]
+    pub seccomp_bpf: bool,
+
     /// The machine that runs it
     #[arg(long, value_enum, value_name = "MACHINE", default_value = "linux")]
     pub backend: BackendName,

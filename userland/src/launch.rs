@@ -39,7 +39,7 @@ const ENOTDIR: Errno = Errno(20);
 
 fn program(file: &Path, command: &[OsString]) -> Program {
     let args = command.iter().map(|argument| argument.clone().into_vec()).collect();
-    Program { path: file.as_os_str().as_bytes().to_vec(), args, env: None }
+    Program { path: file.as_os_str().as_bytes().to_vec(), args, ..Program::default() }
 }
 
 fn candidates(name: &OsStr, search: Option<OsString>) -> Vec<PathBuf> {

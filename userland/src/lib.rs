@@ -2,7 +2,7 @@
 //!
 //! - [`trace`]: every call, signal, birth and end of processes, as text.
 //!
-//! What tools share: [`tables`] and [`select`] (system calls), [`numbers`] (error names), [`output`], [`signals`] and
+//! What tools share: [`tables`], [`select`] and [`sets`] (system calls), [`numbers`] (error names), [`output`], [`signals`] and
 //! [`ending`] (the tool as a process of its own), [`launch`] and [`diagnose`] (getting at a process, or saying why not).
 
 #![forbid(unsafe_code)]
@@ -23,6 +23,7 @@ pub mod launch;
 pub mod numbers;
 pub mod output;
 pub mod select;
+pub mod sets;
 pub mod signals;
 pub mod tables;
 pub mod trace;

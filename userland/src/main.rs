@@ -17,6 +17,7 @@ use userland::ending;
 use userland::failure::Failure;
 use userland::output::Output;
 use userland::select::Selection;
+use userland::sets;
 use userland::signals::{self, Mode, Signals};
 use userland::trace::print::Prefix;
 use userland::trace::{self, Options, Target};
@@ -76,7 +77,16 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
             (_, false) => Prefix::Never,
         },
     };
-    let end = with_host(backend, |host| trace::run(host, &target, &options, &output, Some(&signals)));
+    let wanted = sets::select(&options.calls, |abi, number| options.select.has(abi, number));
+    if args.seccomp_bpf && args.backend == BackendName::Linux && sets::costs_privileges() {
+        eprintln!(
+            "tracefd: --seccomp-bpf without privileges: set-uid programs run without theirs (no_new_privs)"
+        );
+    }
+    let end = with_host(backend, |host| {
+        let host = sets::Filtered::new(host, wanted, args.seccomp_bpf);
+        trace::run(&host, &target, &options, &output, Some(&signals))
+    });
     output.finish(" <unfinished ...>");
     Ok(end?.unwrap_or(Status::exited(0)))
 }
@@ -101,7 +111,7 @@ fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
             let args = args.command.iter().cloned().map(OsString::into_vec).collect();
             let (machine, name) = Backend::simulator(&program)
                 .map_err(|cause| Failure::Program { path: file.to_string_lossy().into_owned(), cause })?;
-            Ok((machine, Target::Program(Program { path: name.into_bytes(), args, env: None })))
+            Ok((machine, Target::Program(Program { path: name.into_bytes(), args, ..Program::default() })))
         }
     }
 }

@@ -38,7 +38,9 @@ impl<M: Machine> Core<M> {
         match tracee.phase {
             Phase::Free => {}
             Phase::Gone => self.forget(key),
-            Phase::Running | Phase::Stopped if tracee.seats.is_empty() && !waited_for => {
+            Phase::Running | Phase::Stopped
+                if tracee.seats.is_empty() && tracee.pushed_filter.is_none() && !waited_for =>
+            {
                 let leave = Leave::Free(tracee.verdict);
                 self.part(key, leave);
             }
@@ -66,10 +68,9 @@ impl<M: Machine> Core<M> {
     /// Tells the machine the union of what the seats want, if it changed. A step is one-shot, so it is always told.
     pub(super) fn push_demand(&mut self, key: TaskKey) {
         let tracee = &self.tasks[key.0];
-        let union = tracee.seats.iter().fold(Demand::empty(), |union, seat| {
-            let seat = &self.seats[seat.0];
-            union | seat.stops | seat.notes
-        });
+        // Nobody of a tree with a pushed filter may get lost.
+        let least = if tracee.pushed_filter.is_some() { Demand::BORN } else { Demand::empty() };
+        let union = tracee.seats.iter().fold(least, |union, seat| union | self.seats[seat.0].demand());
         if union != tracee.pushed || union.contains(Demand::STEP) {
             let tracee = &mut self.tasks[key.0];
             tracee.pushed = union;
@@ -80,7 +81,8 @@ impl<M: Machine> Core<M> {
     /// Tells the machine what the seats want done if their owner dies: one that kills is enough.
     pub(super) fn push_on_death(&mut self, key: TaskKey) {
         let tracee = &self.tasks[key.0];
-        let kill = tracee.seats.iter().any(|seat| self.seats[seat.0].on_leave == OnDeath::Kill);
+        let kill = tracee.pushed_filter.is_some()
+            || tracee.seats.iter().any(|seat| self.seats[seat.0].on_leave == OnDeath::Kill);
         let what = if kill { OnDeath::Kill } else { OnDeath::Leave };
         let _ = self.machine.on_owner_death(tracee.task, what);
     }

@@ -7,25 +7,29 @@
 //!   nobody opens, registers read in passing: all are that rule.
 //! - A **waiter** is one operation that could not finish. A report wakes it; who sleeps, and how, is not decided here.
 //!
-//! `seat` is what front-ends call, `report` what the machine causes, `hold` the one rule, `waiter` and `access` the rest.
+//! `seat` and `filter` are what front-ends call, `report` what the machine causes, `hold` the one rule, `waiter` and `access`
+//! the rest.
 
 mod access;
+mod filter;
 mod hold;
 mod report;
 mod seat;
 mod waiter;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use slab::Slab;
 
 pub use access::Policy;
+pub use filter::{Inherit, SeatRef, Sets};
 pub use seat::{Grab, Order};
 pub use waiter::{On, WaiterId};
 
 use crate::abi::Status;
 use crate::machine::{
-    Demand, Detail, Error, Facts, Machine, OnDeath, Pid, Program, Result, Task, Verdict, Wait,
+    Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Pid, Program, Result, Task, Verdict, Wait,
 };
 
 /// A client's number.
@@ -98,6 +102,10 @@ struct Tracee {
     holders: Vec<Holder>,
     /// What the machine was last told.
     pushed: Demand,
+    /// The same, of what is wanted of that.
+    filter: Filter,
+    /// It descends from a program that was started with this filter. Never let go: it could not live without its tracer.
+    pushed_filter: Option<Arc<Filter>>,
     /// What the holders that let go of this stop have decided; one Skip is enough.
     verdict: Verdict,
 }
@@ -105,9 +113,11 @@ struct Tracee {
 #[derive(Clone, Hash, Debug)]
 struct Seat {
     owner: ClientId,
+    serial: u64,
     task: TaskKey,
     stops: Demand,
     notes: Demand,
+    sets: Sets,
     queue: VecDeque<Notice>,
     /// Children whose birth was read and who still wait for a decision.
     offered: Vec<TaskKey>,
@@ -128,6 +138,8 @@ pub struct Core<M> {
     machine: M,
     tasks: Slab<Tracee>,
     seats: Slab<Seat>,
+    /// Seats taken so far.
+    serials: u64,
     waiters: Slab<waiter::Waiter>,
     /// Machine slot to (generation, key). Slots are dense; this is looked up at every stop.
     slots: Vec<Option<(u32, TaskKey)>>,
@@ -144,6 +156,7 @@ impl<M: Machine> Core<M> {
             machine,
             tasks: Slab::new(),
             seats: Slab::new(),
+            serials: 0,
             waiters: Slab::new(),
             slots: Vec::new(),
             pids: BTreeMap::new(),
@@ -221,6 +234,7 @@ impl<M: Machine> Core<M> {
         let task = self.machine.spawn(program)?;
         let pid = self.machine.pid(task)?;
         let key = self.adopt(task, Identity { pid, start: UNKNOWN_START }, Phase::Stopped);
+        self.tasks[key.0].pushed_filter = program.pushed.clone().map(Arc::new);
         self.tasks[key.0].holders.push(Holder::Spawner(owner));
         self.children.insert(pid, Child { owner, status: None });
         Ok(pid)
@@ -241,7 +255,12 @@ impl<M: Machine> Core<M> {
         self.children.retain(|_, child| child.owner != client);
         let held: Vec<TaskKey> = self.keys(|t| t.holders.contains(&Holder::Spawner(client)));
         for key in held {
-            self.let_go(key, Holder::Spawner(client), Verdict::Proceed);
+            if self.tasks[key.0].pushed_filter.is_some() {
+                self.tasks[key.0].holders.clear();
+                self.part(key, Leave::Dead);
+            } else {
+                self.let_go(key, Holder::Spawner(client), Verdict::Proceed);
+            }
         }
     }
 
@@ -259,6 +278,7 @@ impl<M: Machine> Core<M> {
                 tracee.task = task;
                 tracee.phase = phase;
                 tracee.pushed = Demand::empty();
+                tracee.filter = Filter::ALL;
                 key
             }
             None => TaskKey(self.tasks.insert(Tracee {
@@ -270,6 +290,8 @@ impl<M: Machine> Core<M> {
                 seats: Vec::new(),
                 holders: Vec::new(),
                 pushed: Demand::empty(),
+                filter: Filter::ALL,
+                pushed_filter: None,
                 verdict: Verdict::Proceed,
             })),
         };

@@ -24,6 +24,9 @@ impl<M: Machine> Core<M> {
         };
         let child = born
             .map(|(child, pid)| self.adopt(child, Identity { pid, start: UNKNOWN_START }, Phase::Stopped));
+        if let Some(child) = child {
+            self.tasks[child.0].pushed_filter = self.tasks[key.0].pushed_filter.clone();
+        }
         let mut detail = None;
         for n in 0..self.tasks[key.0].seats.len() {
             let seat = self.tasks[key.0].seats[n];
@@ -59,13 +62,16 @@ impl<M: Machine> Core<M> {
                 told &= kind != Demand::INTERRUPT;
             }
         }
+        let wants_detail = matches!(kind, Demand::CALL_ENTRY | Demand::CALL_EXIT | Demand::SIGNAL);
+        let detail = match *detail {
+            _ if !wants_detail || !told => Detail::None,
+            Some(detail) => detail,
+            None => *detail.insert(self.machine.detail(self.tasks[key.0].task).unwrap_or(Detail::None)),
+        };
+        if told && wants_detail && !self.seats[seat.0].wants(kind, detail) {
+            return;
+        }
         if told {
-            let wants_detail = matches!(kind, Demand::CALL_ENTRY | Demand::CALL_EXIT | Demand::SIGNAL);
-            let detail = match *detail {
-                _ if !wants_detail => Detail::None,
-                Some(detail) => detail,
-                None => *detail.insert(self.machine.detail(self.tasks[key.0].task).unwrap_or(Detail::None)),
-            };
             let value = match report {
                 Report::Born { pid, .. } => u64::from(pid.0),
                 Report::Image { former } => u64::from(former.0),

@@ -29,21 +29,28 @@ impl<M: Machine> Core<M> {
     /// Takes a seat at the task with this pid, for `owner`. One that is held for want of a seat (newborn, just spawned) is held by
     /// the new seat from now on.
     ///
-    /// Errors: those of [`Machine::attach`].
+    /// Errors: those of [`Machine::attach`]; `Denied` a task with a pushed filter must be killed when the seat is left.
     pub fn take(&mut self, owner: ClientId, id: Identity, on_leave: OnDeath) -> Result<SeatId> {
         let known = self.pids.get(&id.pid).copied().filter(|&key| self.is_live(key));
         let key = match known {
+            Some(key) if self.tasks[key.0].pushed_filter.is_some() && on_leave == OnDeath::Leave => {
+                return Err(Error::Denied);
+            }
             Some(key) => key,
             None => {
                 let task = self.machine.attach(id.pid, on_leave)?;
                 self.adopt(task, id, Phase::Running)
             }
         };
+        let sets = self.first_sets(owner, key);
+        self.serials += 1;
         let seat = SeatId(self.seats.insert(Seat {
             owner,
+            serial: self.serials,
             task: key,
             stops: Demand::empty(),
             notes: Demand::empty(),
+            sets,
             queue: Default::default(),
             offered: Vec::new(),
             grab: None,
@@ -63,6 +70,7 @@ impl<M: Machine> Core<M> {
         if known.is_some() {
             self.push_on_death(key);
         }
+        self.push_filter(key);
         Ok(seat)
     }
 
@@ -167,6 +175,7 @@ impl<M: Machine> Core<M> {
         } else {
             if live && !tracee.seats.is_empty() {
                 self.push_on_death(key);
+                self.push_filter(key);
                 self.push_demand(key);
             }
             self.settle(key);

@@ -6,8 +6,10 @@
 mod events;
 mod redox;
 mod redox_g2;
+mod sets;
 mod state;
 mod text;
+mod words;
 
 pub(crate) use events::{Queues, subscribe};
 
@@ -39,6 +41,7 @@ pub(crate) enum Node {
     Mem(state::Mem),
     Regs(state::Regs),
     Text(text::Text),
+    Set(sets::Set),
     Events(usize),
 }
 
@@ -66,7 +69,7 @@ enum Needs {
 }
 
 /// The table of `proc:<pid>/<op>`.
-fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 10] {
+fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 13] {
     use Needs::{Control, Life, Nothing};
     [
         ("trace", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, false)),
@@ -76,6 +79,9 @@ fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 10] {
         ("regs/int", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Int)))),
         ("regs/float", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Float)))),
         ("regs/env", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Env)))),
+        ("sets/entry", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Entry)),
+        ("sets/exit", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Exit)),
+        ("sets/signal", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Signal)),
         ("exe", Life, |ctx, id, _| text::exe(ctx.core, id)),
         ("threads", Life, |ctx, id, _| text::threads(ctx.core, id)),
         ("status", Nothing, |ctx, id, _| text::status(ctx.core, id)),
@@ -123,6 +129,7 @@ impl Node {
             Node::Mem(mem) => Some(mem.pid()),
             Node::Regs(regs) => Some(regs.pid()),
             Node::Text(text) => text.pid(),
+            Node::Set(set) => set.pid(core),
             Node::Events(_) => None,
         }
     }
@@ -148,6 +155,7 @@ impl Node {
             Node::Mem(mem) => mem.read(ctx, buf).into(),
             Node::Regs(regs) => regs.read(ctx, buf),
             Node::Text(text) => Step::Done(Ok(text.read(buf))),
+            Node::Set(set) => set.read(ctx, buf).into(),
             Node::Events(queue) => events::read(ctx, *queue, flags, buf),
         }
     }
@@ -163,6 +171,7 @@ impl Node {
             Node::TraceG2(trace) => trace.write(ctx, flags, buf),
             Node::Mem(mem) => mem.write(ctx, buf).into(),
             Node::Regs(regs) => regs.write(ctx, buf),
+            Node::Set(set) => set.write(ctx, buf).into(),
             Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
         }
     }
@@ -171,6 +180,7 @@ impl Node {
         match self {
             Node::Mem(mem) => mem.seek(offset, whence),
             Node::Text(text) => text.seek(offset, whence),
+            Node::Set(set) => set.seek(offset, whence),
             Node::Trace(_) | Node::TraceG2(_) | Node::Regs(_) | Node::Events(_) => Err(Errno::EBADF),
         }
     }
@@ -204,7 +214,7 @@ impl Node {
                 core.leave(trace.seat());
             }
             Node::Events(queue) => queues.remove(queue),
-            Node::Mem(_) | Node::Regs(_) | Node::Text(_) => {}
+            Node::Mem(_) | Node::Regs(_) | Node::Text(_) | Node::Set(_) => {}
         }
     }
 }

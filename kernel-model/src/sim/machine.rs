@@ -6,14 +6,14 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{EnvRegisters, FloatRegisters, IntRegisters, Pid, Signal};
 use crate::machine::{
-    Demand, Detail, Error, Facts, Leave, Machine, OnDeath, Program, RegSet, Report, Result, State, Task,
-    Verdict, Wait, Wake,
+    CallName, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet, Report, Result,
+    State, Task, Verdict, Wait, Wake,
 };
 
 use super::frames::back_up;
 use super::memory::{Access, TOP};
 use super::process::{Kind, Next, Trace};
-use super::{OWNER, Quirks, Sim};
+use super::{OWNER, Quirks, Sim, names};
 
 /// Turns that a poll takes at most.
 const POLL: u64 = 10_000;
@@ -26,7 +26,8 @@ impl Machine for Sim {
         let env = program.env.as_deref().unwrap_or_default();
         let pid = self.start(&program.path, &program.args, env, OWNER).map_err(Error::Other)?;
         let task = self.new_task(pid, true);
-        let mut trace = Trace::new(task, OnDeath::Leave);
+        let on_death = if program.pushed.is_some() { OnDeath::Kill } else { OnDeath::Leave };
+        let mut trace = Trace::new(task, on_death);
         // No report is made of this stop, and none of the verdicts means anything at it.
         trace.held = Some(Report::Interrupt);
         self.process(pid).trace = Some(trace);
@@ -72,6 +73,16 @@ impl Machine for Sim {
             process.stale_step = false;
         }
         Ok(())
+    }
+
+    fn filter(&mut self, task: Task, filter: &Filter) -> Result<()> {
+        let (process, _) = self.traced(task)?;
+        process.trace.as_mut().ok_or(Error::Gone)?.filter = filter.clone();
+        Ok(())
+    }
+
+    fn calls(&self) -> &[CallName] {
+        &names::NAMES
     }
 
     fn interrupt(&mut self, task: Task) -> Result<()> {

@@ -4,6 +4,7 @@
 //! values there. The numbers are deliberately nobody else's: what reads them must ask the machine.
 
 use crate::abi::{Errno, Signal};
+use crate::machine::CallName;
 
 use super::asm::Names;
 use super::signal;
@@ -61,6 +62,25 @@ calls! {
     29 SETSID "setsid" "";
     30 ARCH_PRCTL "arch_prctl" "xp";
 }
+
+/// The same for the kernel above, with the groups that RFC 0004 gives them.
+pub(super) static NAMES: [CallName; CALLS.len()] = {
+    let mut names = [CallName { abi: 0, number: 0, name: "", groups: "" }; CALLS.len()];
+    let mut n = 0;
+    while n < CALLS.len() {
+        let groups = match CALLS[n].number {
+            EXIT | EXIT_GROUP | FORK | VFORK | WAIT4 => "p",
+            EXECVE => "fp",
+            KILL | TKILL | RT_SIGACTION | RT_SIGPROCMASK | RT_SIGRETURN | PAUSE | RT_SIGSUSPEND => "s",
+            PIPE | READ | WRITE | CLOSE => "d",
+            MMAP | MUNMAP | MPROTECT => "m",
+            _ => "",
+        };
+        names[n] = CallName { abi: 0, number: CALLS[n].number, name: CALLS[n].name, groups };
+        n += 1;
+    }
+    names
+};
 
 /// The call with this number.
 pub fn call(number: u64) -> Option<&'static CallInfo> {

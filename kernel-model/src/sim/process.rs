@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use crate::abi::{Pid, Signal, Status};
-use crate::machine::{Demand, OnDeath, Report, Task};
+use crate::machine::{Demand, Filter, OnDeath, Report, Task};
 
 use super::cpu::Cpu;
 use super::files::File;
@@ -100,6 +100,7 @@ pub(super) enum News {
 pub(super) struct Trace {
     pub(super) task: Task,
     pub(super) demand: Demand,
+    pub(super) filter: Filter,
     pub(super) on_death: OnDeath,
     /// The stop it is in.
     pub(super) held: Option<Report>,
@@ -113,7 +114,8 @@ pub(super) struct Trace {
 
 impl Trace {
     pub(super) fn new(task: Task, on_death: OnDeath) -> Trace {
-        Trace { task, demand: Demand::empty(), on_death, held: None, interrupted: false, calls: 0, trap: 0 }
+        let (demand, filter) = (Demand::empty(), Filter::ALL);
+        Trace { task, demand, filter, on_death, held: None, interrupted: false, calls: 0, trap: 0 }
     }
 }
 
@@ -224,6 +226,21 @@ impl Process {
 
     pub(super) fn demands(&self, demand: Demand) -> bool {
         self.trace.as_ref().is_some_and(|trace| trace.demand.intersects(demand))
+    }
+
+    /// Whether the entry (or the exit) of the call in progress is wanted.
+    pub(super) fn wants_call(&self, kind: Demand) -> bool {
+        let wanted = |trace: &Trace, call: Call| match kind {
+            Demand::CALL_ENTRY => trace.filter.entry.has(0, call.number),
+            _ => trace.filter.exit.has(0, call.number),
+        };
+        self.demands(kind)
+            && self.trace.as_ref().zip(self.call).is_none_or(|(trace, call)| wanted(trace, call))
+    }
+
+    pub(super) fn wants_signal(&self, signal: Signal) -> bool {
+        let wanted = |trace: &Trace| trace.demand.contains(Demand::SIGNAL) && trace.filter.signal.has(signal);
+        self.trace.as_ref().is_some_and(wanted)
     }
 
     /// The lender of a vfork cannot be stopped.

@@ -188,7 +188,7 @@ impl Sim {
             self.number_call(pid);
         }
         self.log.add(pid, || format!("calls: {}", name(number)));
-        if self.process(pid).demands(Demand::CALL_ENTRY) {
+        if self.process(pid).wants_call(Demand::CALL_ENTRY) {
             self.stop(pid, Report::CallEntry);
         }
     }
@@ -249,7 +249,7 @@ impl Sim {
         process.next = Next::Left;
         let number = process.call.map_or(0, |call| call.number);
         self.log.add(pid, || format!("returns: {} = {}", name(number), result as i64));
-        if self.process(pid).demands(Demand::CALL_EXIT) {
+        if self.process(pid).wants_call(Demand::CALL_EXIT) {
             self.number_call(pid);
             self.stop(pid, Report::CallExit);
         }

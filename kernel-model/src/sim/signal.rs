@@ -190,7 +190,7 @@ impl Sim {
         let Some(signal) = process.signals.take() else { return false };
         let handler = process.signals.action(signal).handler;
         process.next = Next::Act(signal, Box::new(back));
-        if process.demands(Demand::SIGNAL) && (!only_handled || handler > IGNORE) {
+        if process.wants_signal(signal) && (!only_handled || handler > IGNORE) {
             self.stop(pid, Report::Signal);
         }
         true

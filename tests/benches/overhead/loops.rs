@@ -12,6 +12,7 @@ use kernel_model::core::Policy;
 use kernel_model::kernel::Kernel;
 use kernel_model::local::Local;
 use kernel_model::scheme::{Caller, Host, Program};
+use kernel_model::sets::Filter;
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
 
@@ -61,8 +62,25 @@ pub(crate) fn two_stops(cmd: &[String]) -> Result<()> {
     if end == 0 { Ok(()) } else { Err(Error::other(format!("status {end:#x}"))) }
 }
 
+/// Which calls [`with_sets`] wants.
+#[allow(dead_code, clippy::allow_attributes, reason = "each benchmark uses a part of this file")]
+pub(crate) enum Sets {
+    /// All.
+    Default,
+    /// These words are written.
+    Written { entry: &'static str, exit: &'static str },
+    /// The program is started with this filter.
+    Pushed(Filter),
+}
+
 /// The local kernel through its public handles: mask, events, mask. One process.
+#[allow(dead_code, clippy::allow_attributes, reason = "each benchmark uses a part of this file")]
 pub(crate) fn local_kernel(cmd: &[String]) -> Result<()> {
+    with_sets(cmd, PtraceFlags::STOP_PRE_SYSCALL | PtraceFlags::STOP_POST_SYSCALL, Sets::Default)
+}
+
+/// The same with sets.
+pub(crate) fn with_sets(cmd: &[String], mask: PtraceFlags, sets: Sets) -> Result<()> {
     let caller = Caller {
         pid: Pid(std::process::id()),
         uid: nix::unistd::geteuid().as_raw(),
@@ -74,9 +92,22 @@ pub(crate) fn local_kernel(cmd: &[String]) -> Result<()> {
     for arg in &cmd[1..] {
         program = program.arg(arg.as_str());
     }
+    let mut flags = OpenFlags::empty();
+    let mut written = None;
+    match sets {
+        Sets::Default => {}
+        Sets::Written { entry, exit } => written = Some((entry, exit)),
+        Sets::Pushed(filter) => {
+            program.pushed = Some(filter);
+            flags = OpenFlags::O_EXCL;
+        }
+    }
     let pid = host.spawn(&program)?;
-    let trace = Trace::open(&host, pid, OpenFlags::empty())?;
-    let mask = PtraceFlags::STOP_PRE_SYSCALL | PtraceFlags::STOP_POST_SYSCALL;
+    let trace = Trace::open(&host, pid, flags)?;
+    if let Some((entry, exit)) = written {
+        trace.handle().dup("sets/entry")?.write(entry.as_bytes())?;
+        trace.handle().dup("sets/exit")?.write(exit.as_bytes())?;
+    }
     loop {
         match trace.step(mask) {
             Ok(_) => {}

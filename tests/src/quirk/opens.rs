@@ -25,6 +25,7 @@ impl<I: Inner> Quirky<I> {
             "R6" if foreign && PUBLIC.contains(&op) => return Err(Errno::EPERM),
             "R8" => flags -= OpenFlags::O_TRUNC,
             "R56" => flags -= OpenFlags::O_EXCL,
+            "R92" => flags |= OpenFlags::O_EXCL,
             "R58" if again => return Err(Errno::EBUSY),
             "R69" if op.starts_with("regs") && pid.is_none_or(|pid| self.trace_of(pid).is_none()) => {
                 return Err(Errno::ESRCH);
@@ -34,6 +35,7 @@ impl<I: Inner> Quirky<I> {
         let fd = match self.inner().open(path, flags) {
             Err(Errno::EPERM) if self.lets_in(path) => self.inner().open(&sibling(path, "exe"), flags)?,
             Err(Errno::ESRCH) if self.rule == "R75" => return Err(Errno::ENOENT),
+            Err(Errno::ENODEV) if self.rule == "R87" => return Err(Errno::ESRCH),
             Err(Errno::EPERM) if self.rule == "R7" => return Err(Errno::EACCES),
             answer => answer?,
         };

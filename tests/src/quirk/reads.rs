@@ -17,6 +17,11 @@ impl<I: Inner> Quirky<I> {
             "mem" => self.read_mem(fd, &open, buf),
             op if op.starts_with("regs") => self.read_regs(fd, &open, buf),
             "event:" => self.read_queue(fd, buf),
+            op if op.starts_with("sets") && self.rule == "R84" => {
+                let n = self.inner().read(fd, buf)?;
+                buf[..n].make_ascii_uppercase();
+                Ok(n)
+            }
             "proc:features" if self.rule == "R74" => Ok(0),
             _ => self.inner().read(fd, buf),
         }

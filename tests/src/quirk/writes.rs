@@ -25,11 +25,35 @@ impl<I: Inner> Quirky<I> {
             "regs/int" => self.write_regs(fd, buf),
             "mem" if self.rule == "R72" && self.inner().seek(fd, 0, SEEK_CUR)? < DATA => Err(Errno::EACCES),
             "exe" | "status" | "threads" if self.rule == "R68" => Ok(buf.len()),
+            op if op.starts_with("sets") => self.write_set(fd, &open, buf),
             op if self.rule == "R67" && op.starts_with("regs") => {
                 self.inner().write(fd, buf).map(|n| n.max(1))
             }
             _ => self.inner().write(fd, buf),
         }
+    }
+
+    /// A set that is not heeded, or is taken for another.
+    fn write_set(&self, fd: Fd, open: &Open, buf: &[u8]) -> Result<usize> {
+        let text = String::from_utf8_lossy(buf);
+        let running =
+            || open.pid().and_then(|pid| self.opened(self.trace_of(pid)?)).is_some_and(|t| t.running);
+        let mut words: Vec<&str> = text.split_whitespace().collect();
+        match (self.rule, open.op()) {
+            ("R80", "sets/entry") | ("R81", "sets/exit") | ("R82", "sets/signal") => return Ok(buf.len()),
+            ("R90", _) if running() => return Ok(buf.len()),
+            ("R83", _) if words.is_empty() => words.push("none"),
+            ("R85", _) => words.reverse(),
+            ("R89", _) => words.retain(|word| *word != "inherit"),
+            ("R86", _) => {
+                return match self.inner().write(fd, buf) {
+                    Err(Errno::EINVAL) => self.inner().write(fd, b"all").map(|_| buf.len()),
+                    answer => answer,
+                };
+            }
+            _ => return self.inner().write(fd, buf),
+        }
+        self.inner().write(fd, words.join(" ").as_bytes()).map(|_| buf.len())
     }
 
     fn write_trace(&self, fd: Fd, open: &Open, buf: &[u8]) -> Result<usize> {

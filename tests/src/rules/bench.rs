@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{Trace, read_text};
 use kernel_model::scheme::{Caller, Host, Program};
+use kernel_model::sets::Filter;
 
 use super::{Check, Failure};
 use crate::quirk::Quirky;
@@ -121,6 +122,14 @@ impl<'a> Bench<'a> {
     /// Starts a program of the guest, held.
     pub fn start_program(&self, name: &str) -> Check<Pid> {
         let pid = self.host.spawn(&self.stage.program(name))?;
+        self.started.borrow_mut().push(pid);
+        Ok(pid)
+    }
+
+    /// Starts the guest's first program with a filter that cannot be taken off.
+    pub fn start_filtered(&self, pushed: Filter) -> Check<Pid> {
+        let program = Program { pushed: Some(pushed), ..self.stage.program("main") };
+        let pid = self.host.spawn(&program)?;
         self.started.borrow_mut().push(pid);
         Ok(pid)
     }

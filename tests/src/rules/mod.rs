@@ -1,4 +1,4 @@
-//! [`rules`]: the semantics of RFC 0002 as code, one function for each sentence, and no word about machines.
+//! [`rules`]: the semantics of RFCs 0002 and 0005 as code, one function for each sentence, and no word about machines.
 //!
 //! A rule starts its guest, drives it by file operations, and returns a [`Failure`] if the sentence does not hold. The
 //! runner (`tests/tests/rules.rs`) runs it on every machine, and once more under the quirk that breaks it
@@ -20,6 +20,7 @@ mod flags;
 mod flaws;
 mod held;
 mod notify;
+mod sets;
 mod signals;
 pub mod stage;
 mod step;
@@ -30,7 +31,7 @@ pub use acid::ACID;
 pub use bench::{Access, BYSTANDER, Bench, Client, PLAIN_UID, Stage};
 pub use check::{Check, Failure};
 
-/// One sentence of RFC 0002, and how to find out whether it holds.
+/// One sentence of an RFC, and how to find out whether it holds.
 pub struct Rule {
     /// `R1`…, `F1`…; never reused.
     pub id: &'static str,
@@ -42,7 +43,7 @@ pub struct Rule {
     pub run: fn(&Bench<'_>) -> Check,
 }
 
-/// Every rule, in the order of the RFC.
+/// Every rule, in the order of the RFCs.
 pub fn rules() -> impl Iterator<Item = &'static Rule> {
     const SECTIONS: &[&[Rule]] = &[
         attach::RULES,
@@ -59,6 +60,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         notify::RULES,
         files::RULES,
         flaws::RULES,
+        sets::RULES,
     ];
     SECTIONS.iter().copied().flatten()
 }

@@ -1,0 +1,127 @@
+//! A set of calls as a seccomp program: SECCOMP_RET_TRACE for its members, ALLOW for all else.
+//!
+//! Each ABI has its own numbers; one that is not known here is traced whole. What ALLOW costs does not depend on the
+//! program's length: the kernel keeps a bitmap of numbers that always pass (seccomp_cache_prepare in kernel/seccomp.c).
+
+use kernel_model::machine::CallSet;
+use libc::sock_filter;
+
+use crate::calls::{ARCH_I386, ARCH_X64, CLONES};
+
+/// BPF_MAXINSNS: the kernel takes no more.
+const LONGEST: usize = 4096;
+
+const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
+const JUMP: u32 = libc::BPF_JMP | libc::BPF_JA;
+const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
+const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
+const IF_ABOVE: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
+const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+/// Offsets in `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCH: u32 = 4;
+
+fn op(code: u32, k: u32) -> sock_filter {
+    branch(code, k, 0, 0)
+}
+
+/// Jumps over `yes` or `no` instructions.
+fn branch(code: u32, k: u32, yes: u8, no: u8) -> sock_filter {
+    sock_filter { code: code as u16, jt: yes, jf: no, k }
+}
+
+/// The program that stops at `calls`, and at those by which a child could escape its tracer.
+pub(crate) fn program(calls: &CallSet) -> Vec<sock_filter> {
+    let mut calls = calls.clone();
+    for (abi, number) in CLONES {
+        calls.put(abi as u64, number, true);
+    }
+    let (x64, i386) = (body(&calls, 0), body(&calls, 1));
+    // A conditional jump reaches 255 instructions, so it skips one that reaches any.
+    let mut program = vec![
+        op(LOAD, ARCH),
+        branch(IF_EQUAL, ARCH_X64, 0, 1),
+        op(JUMP, 3),
+        branch(IF_EQUAL, ARCH_I386, 0, 1),
+        op(JUMP, 1 + x64.len() as u32),
+        op(RETURN, libc::SECCOMP_RET_TRACE),
+    ];
+    program.extend(x64);
+    program.extend(i386);
+    // More stops than wanted are allowed, fewer are not.
+    if program.len() > LONGEST { vec![op(RETURN, libc::SECCOMP_RET_TRACE)] } else { program }
+}
+
+/// The numbers of one ABI, a range at a time.
+fn body(calls: &CallSet, abi: u64) -> Vec<sock_filter> {
+    let mut ranges: Vec<(u32, u32)> = Vec::new();
+    for number in calls.listed().filter(|(of, _)| *of == abi).filter_map(|(_, n)| u32::try_from(n).ok()) {
+        match ranges.last_mut() {
+            Some((_, last)) if *last + 1 == number => *last = number,
+            _ => ranges.push((number, number)),
+        }
+    }
+    let (trace, allow) = (libc::SECCOMP_RET_TRACE, libc::SECCOMP_RET_ALLOW);
+    let (listed, others) = if calls.has_others() { (allow, trace) } else { (trace, allow) };
+    let range =
+        |(first, last)| [branch(IF_AT_LEAST, first, 0, 2), branch(IF_ABOVE, last, 1, 0), op(RETURN, listed)];
+    let mut body = vec![op(LOAD, NUMBER)];
+    body.extend(ranges.into_iter().flat_map(range));
+    body.push(op(RETURN, others));
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The kernel's part, as far as these programs use it.
+    fn run(program: &[sock_filter], arch: u32, number: u32) -> u32 {
+        let (mut pc, mut a) = (0, 0);
+        loop {
+            let sock_filter { code, jt, jf, k } = program[pc];
+            let skipped = |yes: bool| usize::from(if yes { jt } else { jf });
+            pc += 1;
+            match u32::from(code) {
+                LOAD => a = if k == ARCH { arch } else { number },
+                JUMP => pc += k as usize,
+                IF_EQUAL => pc += skipped(a == k),
+                IF_AT_LEAST => pc += skipped(a >= k),
+                IF_ABOVE => pc += skipped(a > k),
+                RETURN => return k,
+                other => panic!("no such instruction: {other:#x}"),
+            }
+        }
+    }
+
+    #[test]
+    fn members_are_traced_and_no_others() {
+        let some = [(0, 0), (0, 1), (0, 2), (0, 39), (0, 435), (1, 3), (1, 20), (1, 21), (0, u64::MAX)];
+        let evens = (0..500).map(|n| (0, 2 * n)).chain((0..400).map(|n| (1, 2 * n + 1)));
+        for set in [
+            CallSet::NONE,
+            CallSet::ALL,
+            CallSet::only(some),
+            CallSet::all_but(some),
+            CallSet::only(evens.clone()),
+            CallSet::all_but(evens),
+        ] {
+            let program = program(&set);
+            for (abi, arch) in [(0, ARCH_X64), (1, ARCH_I386)] {
+                for number in (0..1100).chain([0x4000_0000, 0x4000_0027, u32::MAX]) {
+                    let escapes = CLONES.iter().any(|&(of, n)| (of as u64, n) == (abi, u64::from(number)));
+                    let traced = set.has(abi, u64::from(number)) || escapes;
+                    let want = if traced { libc::SECCOMP_RET_TRACE } else { libc::SECCOMP_RET_ALLOW };
+                    assert_eq!(run(&program, arch, number), want, "{abi} {number}");
+                }
+            }
+            assert_eq!(run(&program, 0xc000_00b7, 1), libc::SECCOMP_RET_TRACE);
+        }
+    }
+
+    #[test]
+    fn one_that_is_too_long_stops_everywhere() {
+        let program = program(&CallSet::only((0..3000).map(|n| (0, 2 * n))));
+        assert_eq!((program.len(), run(&program, ARCH_X64, 1)), (1, libc::SECCOMP_RET_TRACE));
+    }
+}

@@ -1,0 +1,204 @@
+//! [`Filter`]: which calls and signals, of those that a demand asks for, are wanted at all (RFC 0005).
+//!
+//! A set is "all but these" or "only these". That is closed under union, so a kernel can tell its machine what all its
+//! parties want together, and it holds for numbers that nobody has thought of yet.
+
+use std::collections::BTreeSet;
+
+use crate::abi::Signal;
+
+/// System calls, each by the ABI and the number of [`crate::machine::Detail::Call`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct CallSet {
+    /// Whether calls that are not listed are in it.
+    others: bool,
+    /// ABI and number of those for which the opposite holds.
+    but: BTreeSet<(u64, u64)>,
+}
+
+impl CallSet {
+    /// Every call.
+    pub const ALL: CallSet = CallSet { others: true, but: BTreeSet::new() };
+    /// No call.
+    pub const NONE: CallSet = CallSet { others: false, but: BTreeSet::new() };
+
+    /// Only these: ABI and number of each.
+    pub fn only(calls: impl IntoIterator<Item = (u64, u64)>) -> CallSet {
+        CallSet { others: false, but: calls.into_iter().collect() }
+    }
+
+    /// All but these.
+    pub fn all_but(calls: impl IntoIterator<Item = (u64, u64)>) -> CallSet {
+        CallSet { others: true, but: calls.into_iter().collect() }
+    }
+
+    /// Whether a call is in it.
+    #[inline]
+    pub fn has(&self, abi: u64, number: u64) -> bool {
+        self.others != (!self.but.is_empty() && self.but.contains(&(abi, number)))
+    }
+
+    /// Whether calls that are not [`listed`](Self::listed) are in it.
+    pub fn has_others(&self) -> bool {
+        self.others
+    }
+
+    /// The exceptions, ascending: its members, or if it [has others](Self::has_others), what is not in it.
+    pub fn listed(&self) -> impl Iterator<Item = (u64, u64)> + '_ {
+        self.but.iter().copied()
+    }
+
+    /// Puts a call in or out.
+    pub fn put(&mut self, abi: u64, number: u64, member: bool) {
+        if member == self.others {
+            self.but.remove(&(abi, number));
+        } else {
+            self.but.insert((abi, number));
+        }
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(&self, other: &CallSet) -> CallSet {
+        let but = match (self.others, other.others) {
+            (false, false) => self.but.union(&other.but).copied().collect(),
+            (true, true) => self.but.intersection(&other.but).copied().collect(),
+            (true, false) => self.but.difference(&other.but).copied().collect(),
+            (false, true) => other.but.difference(&self.but).copied().collect(),
+        };
+        CallSet { others: self.others || other.others, but }
+    }
+
+    /// Whether all that is in this is in `wider`.
+    pub fn is_within(&self, wider: &CallSet) -> bool {
+        match (self.others, wider.others) {
+            (false, _) => self.but.iter().all(|&(abi, number)| wider.has(abi, number)),
+            (true, true) => wider.but.is_subset(&self.but),
+            (true, false) => false,
+        }
+    }
+}
+
+/// Signals 1 to 64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SignalSet(u64);
+
+impl SignalSet {
+    /// Every signal.
+    pub const ALL: SignalSet = SignalSet(u64::MAX);
+    /// No signal.
+    pub const NONE: SignalSet = SignalSet(0);
+
+    fn bit(signal: Signal) -> u64 {
+        u64::from(signal.0).checked_sub(1).and_then(|bit| 1u64.checked_shl(bit as u32)).unwrap_or(0)
+    }
+
+    /// Whether a signal is in it.
+    pub fn has(self, signal: Signal) -> bool {
+        self.0 & SignalSet::bit(signal) != 0
+    }
+
+    /// Puts a signal in or out.
+    pub fn put(&mut self, signal: Signal, member: bool) {
+        if member {
+            self.0 |= SignalSet::bit(signal);
+        } else {
+            self.0 &= !SignalSet::bit(signal);
+        }
+    }
+
+    /// What is in either.
+    #[must_use]
+    pub fn union(self, other: SignalSet) -> SignalSet {
+        SignalSet(self.0 | other.0)
+    }
+}
+
+/// What of the demanded stops is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Filter {
+    /// Calls whose entry is.
+    pub entry: CallSet,
+    /// Calls whose exit is.
+    pub exit: CallSet,
+    /// Signals that are.
+    pub signal: SignalSet,
+}
+
+impl Filter {
+    /// Everything.
+    pub const ALL: Filter = Filter { entry: CallSet::ALL, exit: CallSet::ALL, signal: SignalSet::ALL };
+    /// Nothing.
+    pub const NONE: Filter = Filter { entry: CallSet::NONE, exit: CallSet::NONE, signal: SignalSet::NONE };
+
+    /// What either wants.
+    #[must_use]
+    pub fn union(&self, other: &Filter) -> Filter {
+        Filter {
+            entry: self.entry.union(&other.entry),
+            exit: self.exit.union(&other.exit),
+            signal: self.signal.union(other.signal),
+        }
+    }
+
+    /// Calls of which anything is wanted.
+    pub fn calls(&self) -> CallSet {
+        self.entry.union(&self.exit)
+    }
+}
+
+impl Default for Filter {
+    fn default() -> Filter {
+        Filter::ALL
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every set over four calls, in both forms.
+    fn every() -> Vec<CallSet> {
+        let calls = [(0, 1), (0, 2), (1, 1), (1, 7)];
+        let subset = |bits: usize| calls.into_iter().enumerate().filter(move |(n, _)| bits >> n & 1 == 1);
+        (0..16)
+            .flat_map(|bits| {
+                let members = || subset(bits).map(|(_, call)| call);
+                [CallSet::only(members()), CallSet::all_but(members())]
+            })
+            .collect()
+    }
+
+    #[test]
+    fn union_and_order_are_those_of_the_members() {
+        let asked = [(0, 1), (0, 2), (1, 1), (1, 7), (0, 99), (7, 1)];
+        for a in every() {
+            for b in every() {
+                let union = a.union(&b);
+                for (abi, number) in asked {
+                    assert_eq!(
+                        union.has(abi, number),
+                        a.has(abi, number) || b.has(abi, number),
+                        "{a:?} {b:?}"
+                    );
+                }
+                let within = asked.iter().all(|&(abi, number)| !a.has(abi, number) || b.has(abi, number));
+                assert_eq!(a.is_within(&b), within, "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn put_is_the_last_word() {
+        for mut set in every() {
+            for member in [true, false, true] {
+                set.put(0, 1, member);
+                assert_eq!(set.has(0, 1), member);
+            }
+        }
+        let mut signals = SignalSet::ALL;
+        signals.put(Signal(64), false);
+        signals.put(Signal(0), true);
+        assert!(!signals.has(Signal(64)) && signals.has(Signal(1)) && !signals.has(Signal(0)));
+    }
+}
