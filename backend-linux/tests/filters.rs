@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use common::{CALLS, Tracer, guest};
 use kernel_model::machine::{
-    CallSet, Demand, Filter, Leave, Machine, Program, Report, SignalSet, Status, Task, Verdict, Wait,
+    CallSet, Demand, Filter, Leave, Machine, Program, Report, Signal, SignalSet, Status, Task, Verdict,
 };
 
 fn only(calls: &[(u64, i64)]) -> CallSet {
@@ -29,8 +29,11 @@ fn begin(args: &[&str], entry: CallSet, exit: CallSet) -> (Tracer, Task) {
     (tracer, task)
 }
 
+/// A report of a call: number, id, ABI.
+type Seen = (Report, u64, u64, u64);
+
 /// Every call report until the task is gone, and how it ended.
-fn reports(tracer: &mut Tracer, task: Task) -> (Vec<(Report, u64, u64, u64)>, Option<Status>) {
+fn reports(tracer: &mut Tracer, task: Task) -> (Vec<Seen>, Option<Status>) {
     let mut all = Vec::new();
     loop {
         let (who, report) = tracer.next();
@@ -195,13 +198,9 @@ fn it_cannot_be_let_go() {
     let (mut tracer, task) = begin(&["getppid"], only(&[(0, libc::SYS_getppid)]), CallSet::NONE);
     assert_eq!(tracer.next(), (task, Report::CallEntry));
     tracer.machine.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
-    let status = loop {
-        match tracer.machine.next_stop(Wait::Block).unwrap() {
-            Some((_, Report::Gone { status })) => break status,
-            other => panic!("{other:?}"),
-        }
-    };
-    assert_eq!(status.and_then(Status::signal), Some(kernel_model::machine::Signal::KILL));
+    let (_, report) = tracer.next();
+    let Report::Gone { status } = report else { panic!("{report:?}") };
+    assert_eq!(status.and_then(Status::signal), Some(Signal::KILL));
 }
 
 /// The machine's end is theirs, also of those that nobody was told of.
