@@ -108,7 +108,7 @@ pub struct TraceArgs {
     pub seccomp_bpf: bool,
 
     /// Where tracefd runs: on the core of the traced process, or where the system likes
-    #[arg(long, value_enum, value_name = "WHERE", default_value = "free")]
+    #[arg(long, value_enum, value_name = "WHERE", default_value = "follow")]
     pub placement: Placement,
 
     /// The machine that runs it
