@@ -58,6 +58,8 @@ pub(crate) struct Stat {
     flags: u64,
     /// Clock ticks after boot.
     pub(crate) start: u64,
+    /// The CPU it ran on last.
+    pub(crate) processor: usize,
 }
 
 impl Stat {
@@ -84,6 +86,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         parent: number(4)? as u32,
         flags: number(9)?,
         start: number(22)?,
+        processor: number(39)? as usize,
     })
 }
 
@@ -214,7 +217,7 @@ mod tests {
             line.extend_from_slice(format!(" {field}").as_bytes());
         }
         let stat = parse_stat(&line).unwrap();
-        assert_eq!((stat.state, stat.parent, stat.flags, stat.start), (b'S', 3, 9, 22));
+        assert_eq!((stat.state, stat.parent, stat.flags, stat.start, stat.processor), (b'S', 3, 9, 22, 39));
         assert!(parse_stat(b"7 (x) S").is_none());
         assert!(parse_stat(b"").is_none());
     }

@@ -100,6 +100,9 @@ impl Linux {
     }
 
     pub(crate) fn resume_task(&mut self, task: Task, verdict: Verdict) {
+        if let Ok(pid) = self.table.get(task).map(|tracee| tracee.pid) {
+            self.place(pid);
+        }
         if let Ok(tracee) = self.table.get_mut(task) {
             tracee.go(verdict);
             self.watch.resumed(tracee.pid);

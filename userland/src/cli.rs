@@ -47,6 +47,15 @@ pub enum BackendName {
     Sim,
 }
 
+/// Where the tracer runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Placement {
+    /// On the core that the traced process ran on last, while there is one
+    Follow,
+    /// Wherever the system puts it
+    Free,
+}
+
 /// Options of `trace`. Where people know strace's, they are the same.
 #[derive(Args, Debug)]
 #[command(
@@ -97,6 +106,10 @@ pub struct TraceArgs {
     /// tracefd does, since without it the selected calls would fail for ever
     #[arg(long, requires = "follow_forks", conflicts_with = "attach")]
     pub seccomp_bpf: bool,
+
+    /// Where tracefd runs: on the core of the traced process, or where the system likes
+    #[arg(long, value_enum, value_name = "WHERE", default_value = "follow")]
+    pub placement: Placement,
 
     /// The machine that runs it
     #[arg(long, value_enum, value_name = "MACHINE", default_value = "linux")]

@@ -95,11 +95,12 @@ fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
     match args.backend {
         BackendName::Linux if args.attach.is_empty() => {
             let target = Target::Command { words: args.command.clone(), search: std::env::var_os("PATH") };
-            Ok((Backend::Linux, target))
+            Ok((Backend::Linux(args.placement), target))
         }
-        BackendName::Linux => {
-            Ok((Backend::Linux, Target::Attach(args.attach.iter().copied().map(Pid).collect())))
-        }
+        BackendName::Linux => Ok((
+            Backend::Linux(args.placement),
+            Target::Attach(args.attach.iter().copied().map(Pid).collect()),
+        )),
         BackendName::Sim => {
             let Some(file) = args.command.first() else {
                 return Err(Failure::Usage(
