@@ -64,10 +64,10 @@ impl Linux {
         }
         if self.table.len() != 1 {
             self.placement.free();
-        } else if let (Ok(stat), Ok(own)) = (facts::stat(pid), sched_getcpu()) {
-            if stat.processor != own {
-                self.placement.bind(stat.processor);
-            }
+        } else if let (Ok(stat), Ok(own)) = (facts::stat(pid), sched_getcpu())
+            && stat.processor != own
+        {
+            self.placement.bind(stat.processor);
         }
     }
 }
