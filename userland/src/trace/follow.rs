@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
-use kernel_model::client::EventQueue;
+use kernel_model::client::{EventQueue, read_text};
 use kernel_model::scheme::Host;
 use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
@@ -14,10 +14,12 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::Options;
 use super::args::{put_call, words};
 use super::call::{InCall, name, put_result};
-use super::print::{Printer, Who};
-use super::tasks::Task;
+use super::moment::Moment;
+use super::tasks::{Open, Task};
+use super::view::{CallView, Ended, Happened, Needs, Outcome, View, What, Who};
 use crate::diagnose;
 use crate::failure::Failure;
+use crate::qualify::Ending;
 use crate::signals::Signals;
 
 /// Where a task comes from.
@@ -55,6 +57,17 @@ const CLONE_THREAD: u64 = 0x0001_0000;
 enum Next {
     Goes,
     Gone,
+    /// It is to be left as it is, and so is everything else.
+    Left,
+}
+
+/// A process that was left stopped before a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftAt {
+    /// Which.
+    pub pid: Pid,
+    /// The call's name.
+    pub call: String,
 }
 
 /// The state of the loop.
@@ -64,12 +77,18 @@ pub struct Follow<'h> {
     tasks: Slab<Task<'h>>,
     by_pid: HashMap<Pid, usize>,
     options: &'h Options,
-    printer: Printer,
+    view: &'h mut dyn View,
+    needs: Needs,
+    /// When the events being worked on were read.
+    now: Moment,
+    /// Used again for each call, so that none allocates.
+    text: Vec<u8>,
     signals: Option<&'h Signals>,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
     root: Option<Pid>,
     root_status: Option<Status>,
+    left_at: Option<LeftAt>,
 }
 
 impl<'h> Follow<'h> {
@@ -77,7 +96,7 @@ impl<'h> Follow<'h> {
     pub fn new(
         host: &'h dyn Host,
         options: &'h Options,
-        printer: Printer,
+        view: &'h mut dyn View,
         signals: Option<&'h Signals>,
     ) -> Result<Follow<'h>, Failure> {
         let queue =
@@ -89,11 +108,15 @@ impl<'h> Follow<'h> {
             tasks,
             by_pid,
             options,
-            printer,
+            needs: view.needs(),
+            view,
+            now: Moment::now(),
+            text: Vec::with_capacity(512),
             signals,
             replaced: Vec::new(),
             root: None,
             root_status: None,
+            left_at: None,
         })
     }
 
@@ -105,6 +128,11 @@ impl<'h> Follow<'h> {
     /// How the command ended, if that was seen.
     pub fn root_status(&self) -> Option<Status> {
         self.root_status
+    }
+
+    /// The process that was left stopped, which ends the loop.
+    pub fn left_at(&self) -> Option<&LeftAt> {
+        self.left_at.as_ref()
     }
 
     /// Begins a session on a task and lets it go on.
@@ -125,10 +153,8 @@ impl<'h> Follow<'h> {
         let fd = task.trace.handle().fd();
         let key = self.tasks.insert(task);
         self.by_pid.insert(pid, key);
-        self.printer.tasks = self.tasks.len();
-        if !matches!(started, Started::Here) && !self.options.quiet {
-            self.note(format_args!("process {pid} attached"));
-        }
+        self.tell(key, None, What::Joins { found: !matches!(started, Started::Here) });
+        self.tell_program(key);
         self.queue.watch(fd, key as u64)?;
         match self.tasks[key].resume(self.mask(key)) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()), // an end is an event like others
@@ -138,8 +164,8 @@ impl<'h> Follow<'h> {
 
     /// Until the last task has ended.
     pub fn to_the_end(&mut self) -> Result<(), Failure> {
-        while !self.tasks.is_empty() {
-            self.printer.idle();
+        while !self.tasks.is_empty() && self.left_at.is_none() {
+            self.view.idle(self.tasks.len());
             match self.queue.next() {
                 Ok(report) => self.drain(report.data as usize)?,
                 Err(Errno::EINTR) => {}
@@ -149,8 +175,7 @@ impl<'h> Follow<'h> {
         }
         for pid in std::mem::take(&mut self.replaced) {
             // Without -f the thread that did it is not traced.
-            let who = Who { key: usize::MAX, pid };
-            self.printer.line(who, |out| put!(out, "+++ superseded by execve in another thread +++"));
+            self.tell_untraced(pid, What::Superseded { by: None });
         }
         Ok(())
     }
@@ -168,13 +193,20 @@ impl<'h> Follow<'h> {
                 }
                 Err(errno) => return Err(Failure::Kernel { doing: "reading events", errno }),
             };
+            if self.needs.times {
+                self.now = Moment::now();
+            }
             // None at all means: stopped, and everything was read.
             let mut held = count == 0;
             for event in &events[..count] {
                 held |= is_stop(event);
-                if let Next::Gone = self.act(key, event) {
-                    self.forget(key);
-                    return Ok(());
+                match self.act(key, event) {
+                    Next::Goes => {}
+                    Next::Gone => {
+                        self.forget(key);
+                        return Ok(());
+                    }
+                    Next::Left => return Ok(()),
                 }
             }
             if held {
@@ -188,7 +220,9 @@ impl<'h> Follow<'h> {
     }
 
     fn let_go(&mut self, key: usize) -> Result<(), Failure> {
-        match self.tasks[key].resume(self.mask(key)) {
+        let mask = self.mask(key);
+        self.tasks[key].skip = false;
+        match self.tasks[key].resume(mask) {
             // It was killed in its stop; EVENT_DEATH follows.
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(Failure::Kernel { doing: "resuming a task", errno }),
@@ -201,23 +235,35 @@ impl<'h> Follow<'h> {
         if self.options.follow {
             mask |= PtraceFlags::EVENT_CLONE;
         }
-        if !self.options.select.is_all() && self.tasks[key].calls.is_empty() {
+        let task = &self.tasks[key];
+        if !self.options.select.is_all() && task.calls.is_empty() && task.leave_at.is_none() {
             mask.remove(PtraceFlags::STOP_POST_SYSCALL);
+        }
+        if task.skip {
+            mask |= PtraceFlags::FLAG_IGNORE;
         }
         mask
     }
 
-    /// About the tool's own doings: in a file every line is a traced task's.
-    fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        if self.options.to_file {
-            put!(&mut std::io::stderr(), "tracefd: {text}\n");
-        } else {
-            self.printer.note(|out| put!(out, "{text}"));
-        }
+    fn tell(&mut self, key: usize, pc: Option<u64>, what: What<'_>) {
+        let Task { pid, process, .. } = self.tasks[key];
+        let who = Who { key, pid, process };
+        self.view.tell(&Happened { who, now: self.now, pc, what });
     }
 
-    fn who(&self, key: usize) -> Who {
-        Who { key, pid: self.tasks[key].pid }
+    /// About a task that has no session any more.
+    fn tell_untraced(&mut self, pid: Pid, what: What<'_>) {
+        let who = Who { key: usize::MAX, pid, process: Some(pid) };
+        self.view.tell(&Happened { who, now: self.now, pc: None, what });
+    }
+
+    fn tell_program(&mut self, key: usize) {
+        if self.needs.programs {
+            let path = read_text(self.host, &format!("proc:{}/exe", self.tasks[key].pid)).unwrap_or_default();
+            let path = String::from_utf8_lossy(&path);
+            let file = path.split_once(':').map_or(&*path, |(_, file)| file);
+            self.tell(key, None, What::Program(file));
+        }
     }
 
     fn act(&mut self, key: usize, event: &PtraceEvent) -> Next {
@@ -230,6 +276,7 @@ impl<'h> Follow<'h> {
         }
         match cause {
             PtraceFlags::STOP_PRE_SYSCALL => self.call_begins(key, event),
+            PtraceFlags::STOP_POST_SYSCALL if self.tasks[key].leave_at.is_some() => return self.leave(key),
             PtraceFlags::STOP_POST_SYSCALL => self.call_ends(key, event),
             PtraceFlags::STOP_SIGNAL => self.signal(key, event),
             PtraceFlags::EVENT_CLONE => self.born(key, Pid(event.a as u32)),
@@ -246,50 +293,179 @@ impl<'h> Follow<'h> {
 
     fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
         let (number, id, abi) = (event.d, event.e, event.f);
-        if !self.options.select.has(abi, number) {
+        let injected = self.interfere(key, number, abi);
+        let leaves = self.tasks[key].leave_at.is_some();
+        if !self.options.select.has(abi, number) && !leaves {
             return;
         }
-        let who = self.who(key);
+        let call = self.options.calls.get(abi, number);
         let task = &mut self.tasks[key];
         task.midway = false;
-        let call = self.options.calls.get(abi, number);
-        // Unreadable registers: it is dying, and the line says `<unfinished ...>` presently.
-        let words = task.registers().map(|regs| words(&regs, abi)).unwrap_or_default();
-        let limit = self.options.limit;
-        self.printer.begin(who, |out| put_call(out, call, number, &words, abi, task.memory(), limit));
-        if call.is_some_and(|call| call.never_returns()) {
-            self.printer.end(who, "", |out| out.push(b'?'));
-        } else {
-            task.calls.push(InCall { id, number, abi, words: [words[0], words[1]] });
+        let (mut args, mut pc) = ([0; 6], None);
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        if self.needs.arguments {
+            // Unreadable registers: it is dying, and the line says `<unfinished ...>` presently.
+            if let Ok(regs) = task.registers() {
+                (args, pc) = (words(&regs, abi), Some(regs.rip));
+            }
+            put_call(&mut text, call, number, &args, abi, task.memory(), self.options.limit);
         }
+        let began = self.now;
+        let open = |text| Open {
+            call: InCall { id, number, abi, words: [args[0], args[1]] },
+            words: args,
+            began,
+            text,
+            injected,
+        };
+        if call.is_some_and(|call| call.never_returns()) && !injected && !leaves {
+            if !self.needs.joined {
+                let call = CallView { name: name(call, number), number, abi, id, words: args, text: &text };
+                self.tell(key, pc, What::Begins(call));
+                text.clear();
+            }
+            let open = open(std::mem::take(&mut text));
+            self.tell_end(key, pc, &open, Outcome::Never, b"?", false);
+            text = open.text;
+        } else if self.needs.joined {
+            task.calls.push(open(std::mem::take(&mut text)));
+        } else {
+            task.calls.push(open(Vec::new()));
+            let call = CallView { name: name(call, number), number, abi, id, words: args, text: &text };
+            self.tell(key, pc, What::Begins(call));
+        }
+        self.text = text;
+    }
+
+    /// What the options want done to a call at its entry. Answers whether it gets a result of ours.
+    fn interfere(&mut self, key: usize, number: u64, abi: u64) -> bool {
+        let task = &mut self.tasks[key];
+        if self.options.stop_at.as_ref().is_some_and(|calls| calls.has(abi, number)) {
+            // The result register keeps the number: all that is missing to make the call again is the pc.
+            (task.skip, task.leave_at) = (true, Some((number, abi)));
+            return false;
+        }
+        if self.options.rules.is_empty() {
+            return false;
+        }
+        let action = task.counts.meet(&self.options.rules, abi, number);
+        if let Some(signal) = action.signal {
+            let _ = self.host.kill(task.pid, signal); // it may be dying
+        }
+        let Some(result) = action.result else { return false };
+        let written = task.registers().and_then(|mut regs| {
+            regs.rax = result as u64;
+            task.set_registers(&regs)
+        });
+        task.skip = written.is_ok();
+        task.skip
+    }
+
+    /// The call was skipped: the pc goes back before it, the process is stopped, everything is let go.
+    fn leave(&mut self, key: usize) -> Next {
+        /// Bytes of `syscall`, `int 0x80` and `sysenter`, all of which the kernel itself restarts this way.
+        const CALL_BYTES: u64 = 2;
+        let task = &mut self.tasks[key];
+        let Some((number, abi)) = task.leave_at.take() else { return Next::Goes };
+        let back = task.registers().and_then(|mut regs| {
+            regs.rip = regs.rip.wrapping_sub(CALL_BYTES);
+            task.set_registers(&regs)
+        });
+        if back.is_err() {
+            return Next::Goes; // it is dying
+        }
+        let pid = task.process.unwrap_or(task.pid);
+        let _ = self.host.kill(pid, Signal::STOP);
+        let call = name(self.options.calls.get(abi, number), number).into_owned();
+        self.left_at = Some(LeftAt { pid, call });
+        Next::Left
     }
 
     fn call_ends(&mut self, key: usize, event: &PtraceEvent) {
-        let who = self.who(key);
         let task = &mut self.tasks[key];
         let began = task.take_call(event.e);
         let midway = std::mem::take(&mut task.midway);
-        let (number, abi) = (event.d, event.f);
+        // After an injected call the event's number is that of the result that took its place.
+        let (number, abi) =
+            began.as_ref().map_or((event.d, event.f), |open| (open.call.number, open.call.abi));
         // A child's first POST is of the call that made it, which its parent shows.
         if began.is_none() && !(midway && self.options.select.has(abi, number)) {
             return;
         }
         let call = self.options.calls.get(abi, number);
-        let result = task.registers();
-        self.printer.end(who, &name(call, number), |out| match result {
-            Ok(regs) => put_result(out, call, regs.rax, abi),
-            Err(_) => out.push(b'?'),
-        });
+        let mut result = std::mem::take(&mut self.text);
+        result.clear();
+        let (outcome, pc) = match task.registers() {
+            Ok(regs) => {
+                if self.needs.arguments {
+                    put_result(&mut result, call, regs.rax, abi);
+                }
+                (outcome(regs.rax, abi), Some(regs.rip))
+            }
+            Err(_) => {
+                result.push(b'?');
+                (Outcome::Unreadable, None)
+            }
+        };
+        match began {
+            Some(open) => self.tell_end(key, pc, &open, outcome, &result, false),
+            None => {
+                let call =
+                    CallView { name: name(call, number), number, abi, id: event.e, words: [0; 6], text: b"" };
+                let (began, spent) = (None, None);
+                let result = &result[..];
+                self.tell(
+                    key,
+                    pc,
+                    What::Ends(Ended { call, outcome, result, began, spent, injected: false, cut: false }),
+                );
+            }
+        }
+        self.text = result;
+    }
+
+    fn tell_end(
+        &mut self,
+        key: usize,
+        pc: Option<u64>,
+        open: &Open,
+        outcome: Outcome,
+        result: &[u8],
+        cut: bool,
+    ) {
+        let ending = match outcome {
+            Outcome::Value(_) => Ending::Successful,
+            Outcome::Error(_) => Ending::Failed,
+            Outcome::Never => Ending::Unfinished,
+            Outcome::Unreadable => Ending::Unavailable,
+        };
+        if !self.options.endings.has_ending(ending) {
+            return;
+        }
+        let InCall { id, number, abi, .. } = open.call;
+        let name = name(self.options.calls.get(abi, number), number);
+        let call = CallView { name, number, abi, id, words: open.words, text: &open.text };
+        let spent = self.needs.times.then(|| self.now.steady - open.began.steady);
+        let (began, injected) = (Some(open.began), open.injected);
+        self.tell(key, pc, What::Ends(Ended { call, outcome, result, began, spent, injected, cut }));
+    }
+
+    /// The task has ended inside these calls.
+    fn cut_calls(&mut self, key: usize) {
+        for open in std::mem::take(&mut self.tasks[key].calls) {
+            if self.needs.joined {
+                self.tell_end(key, None, &open, Outcome::Never, b"?", true);
+            }
+        }
     }
 
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
-        let signal = Signal(event.a as u8);
-        self.printer.line(self.who(key), |out| match event.b {
-            0 => put!(out, "--- {signal} {{SIG_DFL}} ---"),
-            1 => put!(out, "--- {signal} {{SIG_IGN}} ---"),
-            u64::MAX => put!(out, "--- {signal} {{handler}} ---"), // there is one, at an unknown address
-            handler => put!(out, "--- {signal} {{{handler:#x}}} ---"),
-        });
+        let (signal, handler) = (Signal(event.a as u8), event.b);
+        if self.options.signals.has_signal(signal) {
+            let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
+            self.tell(key, pc, What::Signal { signal, handler });
+        }
     }
 
     fn born(&mut self, key: usize, pid: Pid) {
@@ -297,11 +473,11 @@ impl<'h> Follow<'h> {
             return; // found by looking at the process's threads
         }
         let process = self.process_of_child(key, pid);
+        self.tell(key, None, What::Born { child: pid, process });
         match self.adopt(pid, Started::Born { process }) {
             Ok(()) | Err(Errno::ESRCH) => {} // a child may be killed before anybody sees it
             Err(errno) => {
-                self.printer
-                    .note(|out| put!(out, "cannot follow process {pid}: {errno}; it goes on untraced"));
+                self.view.note(&format!("cannot follow process {pid}: {errno}; it goes on untraced"));
                 // The child waits for this write.
                 let _ = self.tasks[key].resume(self.mask(key));
             }
@@ -311,7 +487,7 @@ impl<'h> Follow<'h> {
     /// From the call that makes the child, where that is known: asking the kernel costs more than everything else here.
     fn process_of_child(&mut self, key: usize, child: Pid) -> Option<Pid> {
         let task = &mut self.tasks[key];
-        let call = *task.calls.last()?;
+        let call = task.calls.last()?.call;
         let flags = match self.options.calls.get(call.abi, call.number)?.name {
             "fork" | "vfork" => 0,
             "clone" => call.words[0],
@@ -338,8 +514,14 @@ impl<'h> Follow<'h> {
             let leader = self.by_pid.get(&process).copied();
             let told = self.replaced.iter().position(|pid| *pid == process);
             if leader.is_some() || told.is_some() {
-                let who = Who { key: leader.unwrap_or(usize::MAX), pid: process };
-                self.printer.line(who, |out| put!(out, "+++ superseded by execve in pid {former} +++"));
+                let what = What::Superseded { by: Some(former) };
+                match leader {
+                    Some(key) => {
+                        self.cut_calls(key);
+                        self.tell(key, None, what);
+                    }
+                    None => self.tell_untraced(process, what),
+                }
             }
             if let Some(key) = leader {
                 self.forget(key);
@@ -352,40 +534,38 @@ impl<'h> Follow<'h> {
             self.tasks[key].moved_to(process);
         }
         self.tasks[key].process = Some(process);
-        let who = self.who(key);
-        while let Some(call) = self.tasks[key].calls.pop() {
-            let known = self.options.calls.get(call.abi, call.number);
+        while let Some(open) = self.tasks[key].calls.pop() {
+            let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {
-                self.printer.end(who, &name(known, call.number), |out| out.push(b'0'));
+                self.tell_end(key, None, &open, Outcome::Value(0), b"0", false);
             }
         }
+        self.tell(key, None, What::Image);
+        self.tell_program(key);
     }
 
     fn job_stop(&mut self, key: usize, signal: Signal) {
-        self.printer.line(self.who(key), |out| put!(out, "--- stopped by {signal} ---"));
+        self.tell(key, None, What::Stopped(signal));
         self.tasks[key].stopped = true;
         if let (Some(signals), true) = (self.signals, self.is_root(key)) {
-            self.printer.idle(); // a person at the terminal sees why
+            self.view.idle(self.tasks.len()); // a person at the terminal sees why
             signals.root_stopped();
         }
     }
 
     /// `None`: nobody can know the status, because another thread's exec ended this one.
     fn death(&mut self, key: usize, status: Option<Status>) {
-        let who = self.who(key);
+        self.cut_calls(key);
         let Some(status) = status else {
-            if self.tasks[key].process == Some(who.pid) {
-                self.replaced.push(who.pid); // its last line is the exec's
+            let Task { pid, process, .. } = self.tasks[key];
+            if process == Some(pid) {
+                self.replaced.push(pid); // its last line is the exec's
             } else {
-                self.printer.line(who, |out| put!(out, "+++ ended by an execve of its process +++"));
+                self.tell(key, None, What::Dies(None));
             }
             return;
         };
-        let core = if status.dumped() { " (core dumped)" } else { "" };
-        self.printer.line(who, |out| match status.signal() {
-            Some(signal) => put!(out, "+++ killed by {signal}{core} +++"),
-            None => put!(out, "+++ exited with {} +++", status.code().unwrap_or(0)),
-        });
+        self.tell(key, None, What::Dies(Some(status)));
         if self.is_root(key) {
             self.root_status = Some(status);
             if let Some(signals) = self.signals {
@@ -400,15 +580,19 @@ impl<'h> Follow<'h> {
 
     /// Closes the session of a task that is gone.
     fn forget(&mut self, key: usize) {
-        if self.printer.is_open(self.who(key)) {
-            self.printer.interrupt();
-        }
+        self.cut_calls(key);
+        self.tell(key, None, What::Leaves);
         let task = self.tasks.remove(key);
         if self.by_pid.get(&task.pid) == Some(&key) {
             self.by_pid.remove(&task.pid);
         }
-        self.printer.tasks = self.tasks.len();
     }
+}
+
+/// Errors are -4095 to -1 in the result register (MAX_ERRNO, linux/err.h).
+fn outcome(register: u64, abi: u64) -> Outcome {
+    let value = if abi == 0 { register as i64 } else { i64::from(register as u32 as i32) };
+    if (-4095..0).contains(&value) { Outcome::Error(-value as i32) } else { Outcome::Value(value) }
 }
 
 fn is_stop(event: &PtraceEvent) -> bool {

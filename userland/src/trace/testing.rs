@@ -13,7 +13,7 @@ use kernel_model::abi::{
 use kernel_model::scheme::{Fd, Host, Program, Scheme};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::output::Output;
+use crate::output::{Output, Target};
 
 /// An [`Output`] whose text a test can read at any time.
 pub(crate) struct Captured {
@@ -50,6 +50,12 @@ impl Write for Bytes {
     }
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+impl Target for Bytes {
+    fn cut(&mut self, length: u64) {
+        self.0.lock().unwrap().truncate(length as usize);
     }
 }
 
