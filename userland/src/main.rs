@@ -56,7 +56,7 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
     match end? {
         End::Command(status) => Ok(status),
         End::Attached => Ok(Status::exited(0)),
-        End::Left(left) => Ok(setup::left(&left, attached)),
+        End::Left(left) => Ok(setup::left(&left, &signals)),
     }
 }
 

@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use kernel_model::abi::Status;
+use kernel_model::abi::{Signal, Status};
+use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{getpgid, getpgrp, getppid, getsid};
 
 use crate::cli::{ColorName, FormatName, TraceArgs};
 use crate::failure::Failure;
@@ -15,13 +18,14 @@ use crate::format::xv6::Listing;
 use crate::output::Output;
 use crate::qualify::{Qualifiers, Set};
 use crate::select::Selection;
+use crate::signals::Signals;
 use crate::tables::Calls;
-use crate::trace::Options;
 use crate::trace::follow::LeftAt;
 use crate::trace::moment::{Clock, Times};
 use crate::trace::print::{Prefix, Style};
 use crate::trace::summary::{Counting, DEFAULT, Layout};
 use crate::trace::view::View;
+use crate::trace::{Options, Show};
 
 /// Options that have no meaning, alone or together.
 pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
@@ -62,7 +66,7 @@ pub fn options(args: &TraceArgs, calls: Calls) -> Result<Options, Failure> {
     };
     Ok(Options {
         follow: args.follow_forks > 0,
-        limit: args.string_limit,
+        show: Show { limit: args.string_limit, full: args.verbose, hex: args.hex },
         calls,
         select: all.trace,
         signals: all.signals,
@@ -109,7 +113,7 @@ pub fn view(args: &TraceArgs, output: &Output) -> Box<dyn View> {
 }
 
 fn counting(args: &TraceArgs, output: &Output, behind: Option<Box<dyn View>>) -> Box<dyn View> {
-    let counting = Counting::new(behind);
+    let counting = Counting::new(behind).quiet(text_quiet(args).joins);
     let columns =
         if args.summary_columns.is_empty() { DEFAULT.to_vec() } else { args.summary_columns.clone() };
     output.at_end(counting.at_end(Layout { columns, order: args.sort }));
@@ -138,8 +142,7 @@ fn text(args: &TraceArgs, output: &Output) -> Text {
         column: args.column.into(),
         color: color(args, output),
     };
-    // strace's rule: nobody watches a file, and what the tool started needs no announcement.
-    let quiet = Quiet { joins: args.quiet > 0 || (to_file && !attached), ends: args.quiet > 1 };
+    let quiet = text_quiet(args);
     let text = match &args.output {
         Some(path) if per_task(args) => Text::per_task(output.clone(), PathBuf::from(path), style, quiet),
         _ => Text::new(output.clone(), style, quiet, to_file),
@@ -148,6 +151,12 @@ fn text(args: &TraceArgs, output: &Output) -> Text {
         || args.failed_only
         || args.expr.iter().any(|expression| expression.starts_with("status="));
     if filtered { text.joined() } else { text }
+}
+
+/// strace's rule: nobody watches a file, and what the tool started needs no announcement.
+fn text_quiet(args: &TraceArgs) -> Quiet {
+    let announced = args.output.is_none() || !args.attach.is_empty();
+    Quiet { joins: args.quiet > 0 || !announced, ends: args.quiet > 1 }
 }
 
 /// NO_COLOR: <https://no-color.org>, any value that is not empty.
@@ -163,12 +172,34 @@ fn color(args: &TraceArgs, output: &Output) -> bool {
 }
 
 /// Says what was left stopped, and how to go on. Answers the tool's exit status.
-pub fn left(left: &LeftAt, attached: bool) -> Status {
-    let LeftAt { pid, call } = left;
+///
+/// The end of a parent can orphan a process group, and then the kernel ends what is stopped in it (setpgid(2): SIGHUP,
+/// SIGCONT). Where that would happen, as for a shell's job, the tool stays until the command ends.
+pub fn left(left: &LeftAt, signals: &Signals) -> Status {
+    let LeftAt { pid, call, root } = left;
+    let stays = root.filter(|_| would_orphan());
+    let rest =
+        if stays.is_some() { "; tracefd waits for it, because its end would end a stopped job" } else { "" };
     put!(
         &mut std::io::stderr(),
-        "tracefd: process {pid} is stopped before {call}; `gdb -p {pid}` takes it over, `kill -CONT {pid}` lets it go on\n"
+        "tracefd: process {pid} is stopped before {call}; `gdb -p {pid}` takes it over, `kill -CONT {pid}` lets it go on{rest}\n"
     );
-    let _ = attached;
-    Status::exited(0)
+    let Some(root) = stays else { return Status::exited(0) };
+    if root == *pid {
+        signals.root_stopped(); // ^Z stops the tool as well
+    }
+    loop {
+        match waitpid(nix::unistd::Pid::from_raw(root.0 as i32), None) {
+            Ok(WaitStatus::Exited(_, code)) => return Status::exited(code as u8),
+            Ok(WaitStatus::Signaled(_, signal, _)) => return Status::killed(Signal(signal as u8)),
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return Status::exited(0),
+        }
+    }
+}
+
+/// Whether this process is what ties its group to its session: its parent is of another group of the same session.
+fn would_orphan() -> bool {
+    let parent = getppid();
+    getpgid(Some(parent)).is_ok_and(|group| group != getpgrp()) && getsid(Some(parent)) == getsid(None)
 }

@@ -52,7 +52,7 @@ impl Chrome {
     fn call(&mut self, who: Who, now: Moment, ended: &Ended<'_>) {
         let Some(began) = ended.began else { return };
         let dur = ended.spent.unwrap_or_default().as_nanos() as f64 / 1000.0;
-        let text = String::from_utf8_lossy(ended.call.text);
+        let text = String::from_utf8_lossy(ended.call.text) + String::from_utf8_lossy(ended.rest);
         let result = String::from_utf8_lossy(ended.result);
         let args = json!({ "call": format!("{text})"), "result": result });
         let failed = matches!(ended.outcome, Outcome::Error(_));

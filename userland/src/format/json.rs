@@ -110,7 +110,7 @@ fn call<'a>(ended: &'a Ended<'_>) -> CallBody<'a> {
         Outcome::Never => (None, None, "unfinished"),
         Outcome::Unreadable => (None, None, "unavailable"),
     };
-    let text = String::from_utf8_lossy(ended.call.text);
+    let text = String::from_utf8_lossy(ended.call.text) + String::from_utf8_lossy(ended.rest);
     CallBody {
         seq: ended.call.id,
         abi: if ended.call.abi == 0 { "native" } else { "32-bit" },

@@ -11,5 +11,7 @@ pub mod json;
 pub mod mermaid;
 pub mod people;
 pub mod states;
+#[cfg(test)]
+mod tests;
 pub mod text;
 pub mod xv6;

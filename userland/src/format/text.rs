@@ -92,9 +92,9 @@ impl Text {
             printer.begin(head, ended.call.text);
         }
         if ended.cut {
-            printer.interrupt(); // the line is closed with what comes next
+            printer.close_line();
         } else {
-            printer.end(head, &ended.call.name, tint, ended.result, &after);
+            printer.end(head, &ended.call.name, ended.rest, (tint, ended.result), &after);
         }
         self.scratch = after;
     }
@@ -181,7 +181,7 @@ impl View for Text {
                 match &mut self.to {
                     To::One { printer, .. } => {
                         if printer.is_open(who.key) {
-                            printer.interrupt();
+                            printer.close_line();
                         }
                     }
                     To::Each { printers, .. } => {

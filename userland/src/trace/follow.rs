@@ -68,6 +68,8 @@ pub struct LeftAt {
     pub pid: Pid,
     /// The call's name.
     pub call: String,
+    /// The command, where the tool is its parent.
+    pub root: Option<Pid>,
 }
 
 /// The state of the loop.
@@ -309,7 +311,7 @@ impl<'h> Follow<'h> {
             if let Ok(regs) = task.registers() {
                 (args, pc) = (words(&regs, abi), Some(regs.rip));
             }
-            put_call(&mut text, call, number, &args, abi, task.memory(), self.options.limit);
+            put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
         }
         let began = self.now;
         let open = |text| Open {
@@ -378,7 +380,7 @@ impl<'h> Follow<'h> {
         let pid = task.process.unwrap_or(task.pid);
         let _ = self.host.kill(pid, Signal::STOP);
         let call = name(self.options.calls.get(abi, number), number).into_owned();
-        self.left_at = Some(LeftAt { pid, call });
+        self.left_at = Some(LeftAt { pid, call, root: self.root });
         Next::Left
     }
 
@@ -414,12 +416,17 @@ impl<'h> Follow<'h> {
                 let call =
                     CallView { name: name(call, number), number, abi, id: event.e, words: [0; 6], text: b"" };
                 let (began, spent) = (None, None);
-                let result = &result[..];
-                self.tell(
-                    key,
-                    pc,
-                    What::Ends(Ended { call, outcome, result, began, spent, injected: false, cut: false }),
-                );
+                let ended = Ended {
+                    call,
+                    outcome,
+                    rest: b"",
+                    result: &result,
+                    began,
+                    spent,
+                    injected: false,
+                    cut: false,
+                };
+                self.tell(key, pc, What::Ends(ended));
             }
         }
         self.text = result;
@@ -448,7 +455,8 @@ impl<'h> Follow<'h> {
         let call = CallView { name, number, abi, id, words: open.words, text: &open.text };
         let spent = self.needs.times.then(|| self.now.steady - open.began.steady);
         let (began, injected) = (Some(open.began), open.injected);
-        self.tell(key, pc, What::Ends(Ended { call, outcome, result, began, spent, injected, cut }));
+        let ended = Ended { call, outcome, rest: b"", result, began, spent, injected, cut };
+        self.tell(key, pc, What::Ends(ended));
     }
 
     /// The task has ended inside these calls.

@@ -15,7 +15,7 @@ pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 pub mod view;
 
 use kernel_model::abi::{Errno, Pid, Signal, Status};
@@ -43,12 +43,23 @@ pub enum Target {
     Attach(Vec<Pid>),
 }
 
+/// How arguments are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Show {
+    /// `-s`: the longest string.
+    pub limit: usize,
+    /// `-v`: structures, lists and the environment in full.
+    pub full: bool,
+    /// `-x`: 1, strings that are not text in hexadecimal; 2, all strings.
+    pub hex: u8,
+}
+
 /// How to trace.
 pub struct Options {
     /// Children too.
     pub follow: bool,
-    /// The longest string shown.
-    pub limit: usize,
+    /// How arguments are shown.
+    pub show: Show,
     /// The calls that the machine has.
     pub calls: Calls,
     /// Which of them are shown.

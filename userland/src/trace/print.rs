@@ -131,20 +131,21 @@ impl Printer {
         self.put();
     }
 
-    /// Ends the line of a call, or a second one if the first was ended by another: `) = result`.
-    pub fn end(&mut self, head: &Head, name: &str, tint: Tint, result: &[u8], after: &[u8]) {
+    /// Ends the line of a call, or a second one if the first was ended by another: `rest) = result`.
+    pub fn end(&mut self, head: &Head, name: &str, rest: &[u8], result: (Tint, &[u8]), after: &[u8]) {
         if self.open != Some(head.key) {
             self.interrupt();
             self.lead(head);
             put!(&mut self.piece, "<... {name} resumed>");
             self.column = self.piece.len();
         }
+        self.piece.extend_from_slice(rest);
         self.piece.extend_from_slice(b") ");
-        self.column += 2;
+        self.column += rest.len() + 2;
         let gap = self.style.column.saturating_sub(self.column);
         self.piece.resize(self.piece.len() + gap, b' ');
         self.piece.extend_from_slice(b"= ");
-        self.tinted(tint, result);
+        self.tinted(result.0, result.1);
         self.piece.extend_from_slice(after);
         self.piece.push(b'\n');
         self.open = None;
@@ -167,8 +168,14 @@ impl Printer {
         self.put();
     }
 
-    /// Ends whatever line is open.
-    pub fn interrupt(&mut self) {
+    /// Ends whatever line is open, now.
+    pub fn close_line(&mut self) {
+        self.interrupt();
+        self.put();
+    }
+
+    /// Ends whatever line is open, together with what comes next.
+    fn interrupt(&mut self) {
         if self.open.take().is_some() {
             self.piece.extend_from_slice(b" <unfinished ...>\n");
         }
@@ -181,8 +188,7 @@ impl Printer {
 
     /// Nothing more will come: a file of its own is closed.
     pub fn finish(&mut self) {
-        self.interrupt();
-        self.put();
+        self.close_line();
         self.output.finish("");
     }
 
@@ -241,7 +247,7 @@ mod tests {
         let mut printer = printer(&captured, Style { prefix: Prefix::Several, ..Style::default() });
         printer.tasks = 1;
         printer.begin(&head(0, 7), b"getpid(");
-        printer.end(&head(0, 7), "getpid", Tint::Plain, b"7", b"");
+        printer.end(&head(0, 7), "getpid", b"", (Tint::Plain, b"7"), b"");
         assert_eq!(captured.text(), "getpid()                                = 7\n");
     }
 
@@ -252,8 +258,8 @@ mod tests {
         printer.tasks = 2;
         printer.begin(&head(0, 7), b"read(0");
         printer.begin(&head(1, 12345), b"getpid(");
-        printer.end(&head(1, 12345), "getpid", Tint::Plain, b"12345", b"");
-        printer.end(&head(0, 7), "read", Tint::Plain, b"1", b"");
+        printer.end(&head(1, 12345), "getpid", b"", (Tint::Plain, b"12345"), b"");
+        printer.end(&head(0, 7), "read", b"", (Tint::Plain, b"1"), b"");
         assert_eq!(
             captured.text(),
             "[pid     7] read(0 <unfinished ...>\n\
@@ -281,7 +287,7 @@ mod tests {
         let style = Style { number: true, pc: true, column: 50, color: true, ..Style::default() };
         let mut printer = printer(&captured, style);
         printer.begin(&Head { pc: Some(0x7f00), ..head(0, 7) }, b"getpid(");
-        printer.end(&head(0, 7), "getpid", Tint::Error, b"-1", b" <0.000001>");
+        printer.end(&head(0, 7), "getpid", b"", (Tint::Error, b"-1"), b" <0.000001>");
         printer.line(&head(0, 7), Tint::Plain, b"end");
         assert_eq!(
             captured.text(),

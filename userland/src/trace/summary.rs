@@ -263,12 +263,20 @@ fn put_table(out: &mut Vec<u8>, mut rows: Vec<&Row>, layout: &Layout) {
 pub struct Counting<'v> {
     table: Arc<Mutex<Table>>,
     behind: Option<Box<dyn View + 'v>>,
+    quiet: bool,
 }
 
 impl<'v> Counting<'v> {
     /// Counts; what happens is told to the view behind, too.
     pub fn new(behind: Option<Box<dyn View + 'v>>) -> Counting<'v> {
-        Counting { table: Arc::default(), behind }
+        Counting { table: Arc::default(), behind, quiet: false }
+    }
+
+    /// Without a word when a process joins.
+    #[must_use]
+    pub fn quiet(mut self, quiet: bool) -> Counting<'v> {
+        self.quiet = quiet;
+        self
     }
 
     /// What is printed at the end.
@@ -291,8 +299,12 @@ impl View for Counting<'_> {
                 self.table.lock().unwrap_or_else(PoisonError::into_inner).add(ended);
             }
         }
-        if let Some(view) = &mut self.behind {
-            view.tell(happened);
+        match (&mut self.behind, &happened.what) {
+            (Some(view), _) => view.tell(happened),
+            (None, What::Joins { found: true }) if !self.quiet => {
+                self.note(&format!("process {} attached", happened.who.pid));
+            }
+            _ => {}
         }
     }
 

@@ -15,21 +15,21 @@ use crate::tables::Calls;
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
 const POST: PtraceFlags = PtraceFlags::STOP_POST_SYSCALL;
 
-fn step(pid: u32, cause: PtraceFlags, a: u64) -> Step {
+pub(crate) fn step(pid: u32, cause: PtraceFlags, a: u64) -> Step {
     Step { pid, event: event(cause, a, [0; 3]), regs: IntRegisters::default() }
 }
 
-fn pre(pid: u32, number: u64, id: u64, [rdi, rsi, rdx]: [u64; 3]) -> Step {
+pub(crate) fn pre(pid: u32, number: u64, id: u64, [rdi, rsi, rdx]: [u64; 3]) -> Step {
     let regs = IntRegisters { rdi, rsi, rdx, rax: number, ..Default::default() };
     Step { pid, event: event(PRE, 0, [number, id, 0]), regs }
 }
 
-fn post(pid: u32, number: u64, id: u64, result: i64) -> Step {
+pub(crate) fn post(pid: u32, number: u64, id: u64, result: i64) -> Step {
     let regs = IntRegisters { rax: result as u64, ..Default::default() };
     Step { pid, event: event(POST, 0, [number, id, 0]), regs }
 }
 
-fn death(pid: u32, status: Status) -> Step {
+pub(crate) fn death(pid: u32, status: Status) -> Step {
     step(pid, PtraceFlags::EVENT_DEATH, u64::from(status.0))
 }
 
@@ -38,7 +38,7 @@ pub(crate) fn options(follow: bool, expression: &str) -> Options {
     let all = Qualifiers::parse(&expression.split(' ').collect::<Vec<_>>(), &calls).unwrap();
     Options {
         follow,
-        limit: 32,
+        show: super::Show { limit: 32, full: false, hex: 0 },
         select: all.trace,
         signals: all.signals,
         endings: all.endings,

@@ -81,6 +81,8 @@ pub struct Ended<'a> {
     pub call: CallView<'a>,
     /// How.
     pub outcome: Outcome,
+    /// The arguments that only the end can tell, in the form of the rest of `call.text`.
+    pub rest: &'a [u8],
     /// The result as text.
     pub result: &'a [u8],
     /// When it began; `None`: before the session.
