@@ -25,6 +25,7 @@ pub struct Output {
     /// Which of the sinks.
     key: usize,
     watched: bool,
+    file: bool,
 }
 
 /// What is added at the end, whenever that is: it may run in another thread, and must not print.
@@ -114,7 +115,8 @@ impl Output {
     /// To a file, made or emptied; or made longer.
     pub fn file(path: &Path, append: bool) -> io::Result<Output> {
         let (file, watched) = open(path, append)?;
-        Ok(Output::new(Box::new(file), path.display().to_string(), watched))
+        let output = Output::new(Box::new(file), path.display().to_string(), watched);
+        Ok(Output { file: true, ..output })
     }
 
     /// To nothing, beside which there will be files.
@@ -127,20 +129,25 @@ impl Output {
         let all = All { sinks: Slab::new(), filled: false, over: false };
         let shared = Arc::new(Shared { all: Mutex::new(all), filled: Condvar::new() });
         let key = shared.lock().sinks.insert(Sink::new(to, name));
-        Output { shared, key, watched }
+        Output { shared, key, watched, file: false }
     }
 
     /// Another file, which the same thread flushes and the same end ends.
     pub fn beside(&self, path: &Path) -> io::Result<Output> {
         let (file, watched) = open(path, false)?;
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(file), path.display().to_string()));
-        Ok(Output { shared: Arc::clone(&self.shared), key, watched })
+        Ok(Output { shared: Arc::clone(&self.shared), key, watched, file: true })
     }
 
     /// What becomes of text whose file cannot be made.
     pub fn nowhere(&self) -> Output {
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(Nothing), String::new()));
-        Output { shared: Arc::clone(&self.shared), key, watched: false }
+        Output { shared: Arc::clone(&self.shared), key, watched: false, file: true }
+    }
+
+    /// Whether it is a file, so that standard error is free for other words.
+    pub fn is_file(&self) -> bool {
+        self.file
     }
 
     /// Whether a person looks at it now.

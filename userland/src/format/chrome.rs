@@ -6,6 +6,7 @@
 
 use serde_json::{Value, json};
 
+use super::announce;
 use super::people::{People, process};
 use crate::output::Output;
 use crate::trace::moment::Moment;
@@ -95,7 +96,8 @@ impl View for Chrome {
     fn tell(&mut self, happened: &Happened<'_>) {
         let (who, now) = (happened.who, happened.now);
         match &happened.what {
-            What::Joins { .. } => {
+            What::Joins(how) => {
+                announce(&self.output, who, *how);
                 self.mark(who, now, "start");
                 if let Some(at) = self.births.iter().position(|(pid, _)| *pid == who.pid.0) {
                     let (_, arrow) = self.births.swap_remove(at);

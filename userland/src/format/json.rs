@@ -21,8 +21,9 @@ use std::borrow::Cow;
 use kernel_model::abi::Pid;
 use serde::Serialize;
 
+use super::announce;
 use crate::output::Output;
-use crate::trace::view::{Ended, Happened, Needs, Outcome, View, What};
+use crate::trace::view::{Ended, Happened, Joined, Needs, Outcome, View, What};
 
 /// The version of the records.
 pub const VERSION: u32 = 1;
@@ -147,7 +148,10 @@ impl View for Json {
     fn tell(&mut self, happened: &Happened<'_>) {
         let what = match &happened.what {
             What::Begins(_) => return, // told when it is over
-            What::Joins { found } => Body::Start { attached: *found },
+            What::Joins(how) => {
+                announce(&self.output, happened.who, *how);
+                Body::Start { attached: *how == Joined::Attached }
+            }
             What::Ends(ended) => Body::Call(Box::new(call(ended))),
             What::Signal { signal, handler } => Body::Signal {
                 signal: signal.to_string(),

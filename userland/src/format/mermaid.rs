@@ -4,6 +4,7 @@
 
 use kernel_model::abi::{Pid, Status};
 
+use super::announce;
 use super::people::{People, process};
 use crate::output::Output;
 use crate::trace::view::{Ended, Happened, Needs, Outcome, View, What};
@@ -121,12 +122,8 @@ impl View for Sequence {
                 self.over(pid, &end_text(*status));
                 self.ended.push((pid, end_text(*status)));
             }
-            What::Joins { .. }
-            | What::Begins(_)
-            | What::Image
-            | What::Superseded { .. }
-            | What::Dies(_)
-            | What::Leaves => {}
+            What::Joins(how) => announce(&self.output, who, *how),
+            What::Begins(_) | What::Image | What::Superseded { .. } | What::Dies(_) | What::Leaves => {}
         }
     }
 

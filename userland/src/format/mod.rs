@@ -15,3 +15,15 @@ pub mod states;
 mod tests;
 pub mod text;
 pub mod xv6;
+
+use people::process;
+
+use crate::output::Output;
+use crate::trace::view::{Joined, Who};
+
+/// Tells who waits for it that a process is traced now; not where that would stand in the middle of a format.
+fn announce(output: &Output, who: Who, how: Joined) {
+    if how == Joined::Attached && process(who) == who.pid && output.is_file() {
+        put!(&mut std::io::stderr(), "tracefd: process {} attached\n", who.pid);
+    }
+}

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel_model::abi::Pid;
 
+use super::announce;
 use super::mermaid::{end_text, plain};
 use super::people::{People, process};
 use crate::output::Output;
@@ -95,7 +96,8 @@ impl View for States {
         }
         match &happened.what {
             What::Program(path) => self.people.runs(pid, path),
-            What::Joins { .. } => {
+            What::Joins(how) => {
+                announce(&self.output, who, *how);
                 let known = self.lives.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&pid.0);
                 if !known {
                     self.goes(pid, "running", "start");

@@ -8,7 +8,7 @@ use kernel_model::abi::{Pid, Signal};
 
 use crate::output::Output;
 use crate::trace::print::{Head, Printer, Style, Tint};
-use crate::trace::view::{Ended, Happened, Needs, Outcome, View, What, Who};
+use crate::trace::view::{Ended, Happened, Joined, Needs, Outcome, View, What, Who};
 
 /// What is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -149,7 +149,7 @@ impl View for Text {
         match &happened.what {
             What::Begins(call) => self.printer(who).begin(&head, call.text),
             What::Ends(ended) => self.end(&head, who, ended),
-            What::Joins { found: true } if !self.quiet.joins => {
+            What::Joins(Joined::Attached | Joined::Born) if !self.quiet.joins => {
                 self.note(&format!("process {} attached", who.pid));
             }
             What::Signal { signal, handler } => {
@@ -191,7 +191,7 @@ impl View for Text {
                     }
                 }
             }
-            What::Joins { .. } | What::Born { .. } | What::Image | What::Program(_) => {}
+            What::Joins(_) | What::Born { .. } | What::Image | What::Program(_) => {}
         }
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel_model::abi::Pid;
 
+use super::announce;
 use super::mermaid::end_text;
 use super::people::{People, process};
 use crate::output::Output;
@@ -99,7 +100,11 @@ impl View for Listing {
                 self.is(pid, "runble", "");
             }
             What::Begins(call) => self.is(pid, "sleep", &call.name),
-            What::Joins { .. } | What::Image | What::Ends(_) => self.is(pid, "run", ""),
+            What::Joins(how) => {
+                announce(&self.output, who, *how);
+                self.is(pid, "run", "");
+            }
+            What::Image | What::Ends(_) => self.is(pid, "run", ""),
             What::Stopped(signal) => self.is(pid, "sleep", &format!("stopped by {signal}")),
             What::Dies(Some(status)) => self.is(pid, "zombie", &end_text(*status)),
             What::Dies(None) => self.is(pid, "unused", ""),

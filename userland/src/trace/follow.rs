@@ -16,7 +16,7 @@ use super::args::{put_call, words};
 use super::call::{InCall, name, put_result};
 use super::moment::Moment;
 use super::tasks::{Open, Task};
-use super::view::{CallView, Ended, Happened, Needs, Outcome, View, What, Who};
+use super::view::{CallView, Ended, Happened, Joined, Needs, Outcome, View, What, Who};
 use crate::diagnose;
 use crate::failure::Failure;
 use crate::qualify::Ending;
@@ -139,6 +139,11 @@ impl<'h> Follow<'h> {
 
     /// Begins a session on a task and lets it go on.
     pub fn adopt(&mut self, pid: Pid, started: Started) -> Result<(), Errno> {
+        let joined = match started {
+            Started::Here => Joined::Started,
+            Started::Elsewhere { .. } => Joined::Attached,
+            Started::Born { .. } => Joined::Born,
+        };
         let excl = if self.options.kill_on_exit { OpenFlags::O_EXCL } else { OpenFlags::empty() };
         let mut task = Task::open(self.host, pid, excl)?;
         match started {
@@ -155,7 +160,7 @@ impl<'h> Follow<'h> {
         let fd = task.trace.handle().fd();
         let key = self.tasks.insert(task);
         self.by_pid.insert(pid, key);
-        self.tell(key, None, What::Joins { found: !matches!(started, Started::Here) });
+        self.tell(key, None, What::Joins(joined));
         self.tell_program(key);
         self.queue.watch(fd, key as u64)?;
         match self.tasks[key].resume(self.mask(key)) {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
-use super::view::{Ended, Happened, Needs, Outcome, View, What};
+use super::view::{Ended, Happened, Joined, Needs, Outcome, View, What};
 
 /// A column of the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -301,7 +301,7 @@ impl View for Counting<'_> {
         }
         match (&mut self.behind, &happened.what) {
             (Some(view), _) => view.tell(happened),
-            (None, What::Joins { found: true }) if !self.quiet => {
+            (None, What::Joins(Joined::Attached | Joined::Born)) if !self.quiet => {
                 self.note(&format!("process {} attached", happened.who.pid));
             }
             _ => {}

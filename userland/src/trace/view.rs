@@ -95,13 +95,21 @@ pub struct Ended<'a> {
     pub cut: bool,
 }
 
+/// Where a task comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joined {
+    /// The tool started it.
+    Started,
+    /// It was there before.
+    Attached,
+    /// A traced task made it, which `Born` told.
+    Born,
+}
+
 /// What happened.
 pub enum What<'a> {
-    /// Its session begins: it was started (`None`), was there, or was made by another task (see `Born`).
-    Joins {
-        /// Whether the tool did not start it.
-        found: bool,
-    },
+    /// Its session begins.
+    Joins(Joined),
     /// A call begins. Not told to views that want calls joined.
     Begins(CallView<'a>),
     /// A call is over.
