@@ -3,7 +3,7 @@
 //! [`text`] is for people and [`json`] for programs; [`chrome`], [`mermaid`], [`states`] and [`xv6`] are pictures.
 //! [`people`] is what the pictures share: who made whom, and who sent which signal.
 //!
-//! What a format has put into its [`Output`](crate::output::Output) is valid at every record's end, because the tool may
+//! What a format has put into its [`Output`] is valid at every record's end, because the tool may
 //! be ended at any moment; what can be said only at the end is left with `Output::at_end`.
 
 pub mod chrome;

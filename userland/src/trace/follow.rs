@@ -1,7 +1,7 @@
 //! The loop: one `event:` queue over the `trace` handles of all tasks; what each event means; the mask that follows.
 //!
 //! A ready handle is read until it has no more events; then, if one of them was a stop, one write lets the task go on.
-//! A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
+//! Calls are in `calls`. A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
 
 use std::collections::HashMap;
 
@@ -12,14 +12,11 @@ use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Options;
-use super::args::{put_call, words};
-use super::call::{InCall, name, put_result};
 use super::moment::Moment;
-use super::tasks::{Open, Task};
-use super::view::{CallView, Ended, Happened, Joined, Needs, Outcome, View, What, Who};
+use super::tasks::Task;
+use super::view::{Happened, Joined, Needs, Outcome, View, What, Who};
 use crate::diagnose;
 use crate::failure::Failure;
-use crate::qualify::Ending;
 use crate::signals::Signals;
 
 /// Where a task comes from.
@@ -54,7 +51,7 @@ const BATCH: usize = 8;
 const CLONE_THREAD: u64 = 0x0001_0000;
 
 /// What became of a task after an event.
-enum Next {
+pub(super) enum Next {
     Goes,
     Gone,
     /// It is to be left as it is, and so is everything else.
@@ -74,23 +71,23 @@ pub struct LeftAt {
 
 /// The state of the loop.
 pub struct Follow<'h> {
-    host: &'h dyn Host,
+    pub(super) host: &'h dyn Host,
     queue: EventQueue<'h>,
-    tasks: Slab<Task<'h>>,
+    pub(super) tasks: Slab<Task<'h>>,
     by_pid: HashMap<Pid, usize>,
-    options: &'h Options,
+    pub(super) options: &'h Options,
     view: &'h mut dyn View,
-    needs: Needs,
+    pub(super) needs: Needs,
     /// When the events being worked on were read.
-    now: Moment,
+    pub(super) now: Moment,
     /// Used again for each call, so that none allocates.
-    text: Vec<u8>,
+    pub(super) text: Vec<u8>,
     signals: Option<&'h Signals>,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
-    root: Option<Pid>,
+    pub(super) root: Option<Pid>,
     root_status: Option<Status>,
-    left_at: Option<LeftAt>,
+    pub(super) left_at: Option<LeftAt>,
 }
 
 impl<'h> Follow<'h> {
@@ -252,7 +249,7 @@ impl<'h> Follow<'h> {
         mask
     }
 
-    fn tell(&mut self, key: usize, pc: Option<u64>, what: What<'_>) {
+    pub(super) fn tell(&mut self, key: usize, pc: Option<u64>, what: What<'_>) {
         let Task { pid, process, .. } = self.tasks[key];
         let who = Who { key, pid, process };
         self.view.tell(&Happened { who, now: self.now, pc, what });
@@ -296,181 +293,6 @@ impl<'h> Follow<'h> {
             _ => {} // not asked for
         }
         Next::Goes
-    }
-
-    fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
-        let (number, id, abi) = (event.d, event.e, event.f);
-        let injected = self.interfere(key, number, abi);
-        let leaves = self.tasks[key].leave_at.is_some();
-        if !self.options.select.has(abi, number) && !leaves {
-            return;
-        }
-        let call = self.options.calls.get(abi, number);
-        let task = &mut self.tasks[key];
-        task.midway = false;
-        let (mut args, mut pc) = ([0; 6], None);
-        let mut text = std::mem::take(&mut self.text);
-        text.clear();
-        if self.needs.arguments {
-            // Unreadable registers: it is dying, and the line says `<unfinished ...>` presently.
-            if let Ok(regs) = task.registers() {
-                (args, pc) = (words(&regs, abi), Some(regs.rip));
-            }
-            put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
-        }
-        let began = self.now;
-        let open = |text| Open {
-            call: InCall { id, number, abi, words: [args[0], args[1]] },
-            words: args,
-            began,
-            text,
-            injected,
-        };
-        if call.is_some_and(|call| call.never_returns()) && !injected && !leaves {
-            if !self.needs.joined {
-                let call = CallView { name: name(call, number), number, abi, id, words: args, text: &text };
-                self.tell(key, pc, What::Begins(call));
-                text.clear();
-            }
-            let open = open(std::mem::take(&mut text));
-            self.tell_end(key, pc, &open, Outcome::Never, b"?", false);
-            text = open.text;
-        } else if self.needs.joined {
-            task.calls.push(open(std::mem::take(&mut text)));
-        } else {
-            task.calls.push(open(Vec::new()));
-            let call = CallView { name: name(call, number), number, abi, id, words: args, text: &text };
-            self.tell(key, pc, What::Begins(call));
-        }
-        self.text = text;
-    }
-
-    /// What the options want done to a call at its entry. Answers whether it gets a result of ours.
-    fn interfere(&mut self, key: usize, number: u64, abi: u64) -> bool {
-        let task = &mut self.tasks[key];
-        if self.options.stop_at.as_ref().is_some_and(|calls| calls.has(abi, number)) {
-            // The result register keeps the number: all that is missing to make the call again is the pc.
-            (task.skip, task.leave_at) = (true, Some((number, abi)));
-            return false;
-        }
-        if self.options.rules.is_empty() {
-            return false;
-        }
-        let action = task.counts.meet(&self.options.rules, abi, number);
-        if let Some(signal) = action.signal {
-            let _ = self.host.kill(task.pid, signal); // it may be dying
-        }
-        let Some(result) = action.result else { return false };
-        let written = task.registers().and_then(|mut regs| {
-            regs.rax = result as u64;
-            task.set_registers(&regs)
-        });
-        task.skip = written.is_ok();
-        task.skip
-    }
-
-    /// The call was skipped: the pc goes back before it, the process is stopped, everything is let go.
-    fn leave(&mut self, key: usize) -> Next {
-        /// Bytes of `syscall`, `int 0x80` and `sysenter`, all of which the kernel itself restarts this way.
-        const CALL_BYTES: u64 = 2;
-        let task = &mut self.tasks[key];
-        let Some((number, abi)) = task.leave_at.take() else { return Next::Goes };
-        let back = task.registers().and_then(|mut regs| {
-            regs.rip = regs.rip.wrapping_sub(CALL_BYTES);
-            task.set_registers(&regs)
-        });
-        if back.is_err() {
-            return Next::Goes; // it is dying
-        }
-        let pid = task.process.unwrap_or(task.pid);
-        let _ = self.host.kill(pid, Signal::STOP);
-        let call = name(self.options.calls.get(abi, number), number).into_owned();
-        self.left_at = Some(LeftAt { pid, call, root: self.root });
-        Next::Left
-    }
-
-    fn call_ends(&mut self, key: usize, event: &PtraceEvent) {
-        let task = &mut self.tasks[key];
-        let began = task.take_call(event.e);
-        let midway = std::mem::take(&mut task.midway);
-        // After an injected call the event's number is that of the result that took its place.
-        let (number, abi) =
-            began.as_ref().map_or((event.d, event.f), |open| (open.call.number, open.call.abi));
-        // A child's first POST is of the call that made it, which its parent shows.
-        if began.is_none() && !(midway && self.options.select.has(abi, number)) {
-            return;
-        }
-        let call = self.options.calls.get(abi, number);
-        let mut result = std::mem::take(&mut self.text);
-        result.clear();
-        let (outcome, pc) = match task.registers() {
-            Ok(regs) => {
-                if self.needs.arguments {
-                    put_result(&mut result, call, regs.rax, abi);
-                }
-                (outcome(regs.rax, abi), Some(regs.rip))
-            }
-            Err(_) => {
-                result.push(b'?');
-                (Outcome::Unreadable, None)
-            }
-        };
-        match began {
-            Some(open) => self.tell_end(key, pc, &open, outcome, &result, false),
-            None => {
-                let call =
-                    CallView { name: name(call, number), number, abi, id: event.e, words: [0; 6], text: b"" };
-                let (began, spent) = (None, None);
-                let ended = Ended {
-                    call,
-                    outcome,
-                    rest: b"",
-                    result: &result,
-                    began,
-                    spent,
-                    injected: false,
-                    cut: false,
-                };
-                self.tell(key, pc, What::Ends(ended));
-            }
-        }
-        self.text = result;
-    }
-
-    fn tell_end(
-        &mut self,
-        key: usize,
-        pc: Option<u64>,
-        open: &Open,
-        outcome: Outcome,
-        result: &[u8],
-        cut: bool,
-    ) {
-        let ending = match outcome {
-            Outcome::Value(_) => Ending::Successful,
-            Outcome::Error(_) => Ending::Failed,
-            Outcome::Never => Ending::Unfinished,
-            Outcome::Unreadable => Ending::Unavailable,
-        };
-        if !self.options.endings.has_ending(ending) {
-            return;
-        }
-        let InCall { id, number, abi, .. } = open.call;
-        let name = name(self.options.calls.get(abi, number), number);
-        let call = CallView { name, number, abi, id, words: open.words, text: &open.text };
-        let spent = self.needs.times.then(|| self.now.steady - open.began.steady);
-        let (began, injected) = (Some(open.began), open.injected);
-        let ended = Ended { call, outcome, rest: b"", result, began, spent, injected, cut };
-        self.tell(key, pc, What::Ends(ended));
-    }
-
-    /// The task has ended inside these calls.
-    fn cut_calls(&mut self, key: usize) {
-        for open in std::mem::take(&mut self.tasks[key].calls) {
-            if self.needs.joined {
-                self.tell_end(key, None, &open, Outcome::Never, b"?", true);
-            }
-        }
     }
 
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
@@ -600,12 +422,6 @@ impl<'h> Follow<'h> {
             self.by_pid.remove(&task.pid);
         }
     }
-}
-
-/// Errors are -4095 to -1 in the result register (MAX_ERRNO, linux/err.h).
-fn outcome(register: u64, abi: u64) -> Outcome {
-    let value = if abi == 0 { register as i64 } else { i64::from(register as u32 as i32) };
-    if (-4095..0).contains(&value) { Outcome::Error(-value as i32) } else { Outcome::Value(value) }
 }
 
 fn is_stop(event: &PtraceEvent) -> bool {

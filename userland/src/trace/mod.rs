@@ -6,6 +6,7 @@
 
 pub mod args;
 pub mod call;
+mod calls;
 pub mod follow;
 pub mod inject;
 pub mod moment;
