@@ -7,7 +7,7 @@ use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getpgid, getpgrp, getppid, getsid};
 
-use crate::cli::{ColorName, FormatName, TraceArgs};
+use crate::cli::{BackendName, ColorName, FormatName, TraceArgs};
 use crate::failure::Failure;
 use crate::format::chrome::Chrome;
 use crate::format::json::Json;
@@ -38,6 +38,9 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     }
     if args.daemonize > 0 {
         return usage("-D: tracefd has to be the command's parent, whose end it repeats; start it with `&`");
+    }
+    if args.stop_at.is_some() && args.backend == BackendName::Sim {
+        return usage("--stop-at leaves a process for a debugger; one of the simulator ends with tracefd");
     }
     if per_task(args) && (counts || args.format != FormatName::Text) {
         return usage("-ff writes one file of lines per task; it goes with neither -c, -C nor --format");

@@ -173,10 +173,36 @@ fn what_cannot_be_is_refused_with_the_reason() {
         (&["-c", "-C", "true"], "cannot be used with"),
         (&["-e", "status=good", "true"], "successful"),
         (&["-S", "size", "true"], "p99"),
+        (&["--backend", "sim", "--stop-at", "fork", "x"], "simulator"),
     ] {
         let output = run(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}");
         assert!(stderr(&output).contains(reason), "{args:?}: {}", stderr(&output));
+    }
+}
+
+#[test]
+fn colors_are_for_people_unless_asked_for() {
+    let colored = |args: &[&str]| stderr(&run(&[args, &["-e", "close", "true"]].concat())).contains("\x1b[");
+    assert!(!colored(&[]), "standard error is a pipe here");
+    assert!(colored(&["--color=always"]) && !colored(&["--color=never"]));
+}
+
+#[test]
+fn the_lines_of_counters_and_times_have_straces_form() {
+    for (options, width) in
+        [(&["-t"][..], 9), (&["-tt"], 16), (&["-ttt"], 18), (&["-r"], 14), (&["-n", "-i"], 26)]
+    {
+        let args = [options, &["-e", "close", "true"]].concat();
+        let Some(theirs) = strace(&args) else { return };
+        // Digits and blanks aside, the same characters before the call.
+        let shape = |output: &Output| {
+            let text = stderr(output);
+            let lead: String = text.lines().next().unwrap().split_once("close").unwrap().0.to_owned();
+            lead.replace(|c: char| c.is_ascii_hexdigit(), "0")
+        };
+        let ours = shape(&run(&args));
+        assert_eq!((ours.len(), &ours), (width, &shape(&theirs)), "{options:?}");
     }
 }
 

@@ -75,7 +75,7 @@ impl Sequence {
             let Ok(child) = u32::try_from(child) else { return };
             if let Some(at) = self.ended.iter().position(|(pid, _)| pid.0 == child) {
                 let (child, text) = self.ended.swap_remove(at);
-                self.arrow(child, "-->>", to, &format!("{name} answers: {text}"));
+                self.arrow(child, "-->>", to, &format!("{name}, {text}"));
             }
         }
     }

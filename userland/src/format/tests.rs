@@ -125,7 +125,7 @@ fn a_sequence_diagram_shows_who_met_whom() {
             "P7->>P8: fork",
             "P7-)P8: SIGUSR1",
             "Note over P8: killed by SIGUSR1",
-            "P8-->>P7: wait4 answers#58; killed by SIGUSR1",
+            "P8-->>P7: wait4, killed by SIGUSR1",
             "Note over P7: exit 3",
         ]
     );
