@@ -65,7 +65,12 @@ impl Chrome {
         }
         self.put(who, now, event);
         if !failed {
-            self.people.may_send(who, &ended.call);
+            if let Some((to, _)) = self.people.may_send(who, &ended.call) {
+                self.arrows += 1;
+                self.arrow(who, began, "signal", false, self.arrows);
+                self.mark(to, now, "signal");
+                self.arrow(to, now, "signal", true, self.arrows);
+            }
         }
     }
 

@@ -109,7 +109,9 @@ impl View for Sequence {
             }
             What::Ends(ended) => {
                 if matches!(ended.outcome, Outcome::Value(_)) {
-                    self.people.may_send(who, &ended.call);
+                    if let Some((to, signal)) = self.people.may_send(who, &ended.call) {
+                        self.arrow(pid, "-)", process(to), &signal.to_string());
+                    }
                 }
                 self.call(pid, ended);
             }

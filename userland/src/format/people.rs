@@ -21,6 +21,8 @@ pub struct People {
     by_pid: HashMap<Pid, Person>,
     /// Signals that calls sent and nobody got yet: receiver, signal, sender.
     sent: Vec<(Pid, Signal, Pid)>,
+    /// Signals that arrived before the call that sent them was over: the receiver may be faster.
+    early: Vec<(Who, Signal)>,
 }
 
 /// The process of a task; the task where that is not known.
@@ -61,19 +63,27 @@ impl People {
     }
 
     /// A call that may send a signal is over, without an error. Processes and threads only; groups have no one receiver.
-    pub fn may_send(&mut self, who: Who, call: &CallView<'_>) {
+    /// Answers the receiver, if the signal has arrived already.
+    pub fn may_send(&mut self, who: Who, call: &CallView<'_>) -> Option<(Who, Signal)> {
         let (to, signal) = match &*call.name {
             "kill" | "tkill" => (call.words[0], call.words[1]),
             "tgkill" => (call.words[1], call.words[2]),
-            _ => return,
+            _ => return None,
         };
         if let (Ok(to @ 1..), Ok(signal @ 1..)) = (u32::try_from(to as u32 as i32), u8::try_from(signal)) {
+            let is = |(early, got): &(Who, Signal)| {
+                got.0 == signal && (early.pid == Pid(to) || process(*early) == Pid(to))
+            };
+            if let Some(at) = self.early.iter().position(is) {
+                return Some(self.early.remove(at));
+            }
             // A receiver may be slow, or never get it: what is oldest is forgotten.
             if self.sent.len() >= 64 {
                 self.sent.remove(0);
             }
             self.sent.push((Pid(to), Signal(signal), process(who)));
         }
+        None
     }
 
     /// Who sent a signal that arrives now, where that is known.
@@ -81,7 +91,14 @@ impl People {
         let at = self
             .sent
             .iter()
-            .position(|(to, sent, _)| *sent == signal && (*to == who.pid || *to == process(who)))?;
+            .position(|(to, sent, _)| *sent == signal && (*to == who.pid || *to == process(who)));
+        let Some(at) = at else {
+            if self.early.len() >= 64 {
+                self.early.remove(0);
+            }
+            self.early.push((who, signal));
+            return None;
+        };
         Some(self.sent.remove(at).2)
     }
 }
