@@ -64,13 +64,11 @@ impl Chrome {
             event["cname"] = json!("terrible"); // one of the viewer's reserved colors
         }
         self.put(who, now, event);
-        if !failed {
-            if let Some((to, _)) = self.people.may_send(who, &ended.call) {
-                self.arrows += 1;
-                self.arrow(who, began, "signal", false, self.arrows);
-                self.mark(to, now, "signal");
-                self.arrow(to, now, "signal", true, self.arrows);
-            }
+        if !failed && let Some((to, _)) = self.people.may_send(who, &ended.call) {
+            self.arrows += 1;
+            self.arrow(who, began, "signal", false, self.arrows);
+            self.mark(to, now, "signal");
+            self.arrow(to, now, "signal", true, self.arrows);
         }
     }
 

@@ -108,10 +108,10 @@ impl View for Sequence {
                 }
             }
             What::Ends(ended) => {
-                if matches!(ended.outcome, Outcome::Value(_)) {
-                    if let Some((to, signal)) = self.people.may_send(who, &ended.call) {
-                        self.arrow(pid, "-)", process(to), &signal.to_string());
-                    }
+                if matches!(ended.outcome, Outcome::Value(_))
+                    && let Some((to, signal)) = self.people.may_send(who, &ended.call)
+                {
+                    self.arrow(pid, "-)", process(to), &signal.to_string());
                 }
                 self.call(pid, ended);
             }
