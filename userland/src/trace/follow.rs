@@ -4,6 +4,7 @@
 //! A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::EventQueue;
@@ -12,10 +13,12 @@ use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Options;
-use super::args::{put_call, words};
-use super::call::{InCall, name, put_result};
+use super::args::words;
+use super::call::{InCall, name, put_call, put_rest, put_result};
+use super::first::put_exec;
 use super::print::{Printer, Who};
 use super::tasks::Task;
+use crate::decode::{Begun, STACK, sigreturn_result};
 use crate::diagnose;
 use crate::failure::Failure;
 use crate::signals::Signals;
@@ -70,6 +73,8 @@ pub struct Follow<'h> {
     replaced: Vec<Pid>,
     root: Option<Pid>,
     root_status: Option<Status>,
+    /// The words of the command that the tool has started.
+    command: Vec<OsString>,
 }
 
 impl<'h> Follow<'h> {
@@ -94,7 +99,13 @@ impl<'h> Follow<'h> {
             replaced: Vec::new(),
             root: None,
             root_status: None,
+            command: Vec::new(),
         })
+    }
+
+    /// The command that the first task was made to execute: its first line says so.
+    pub fn began_with(&mut self, command: &[OsString]) {
+        self.command = command.to_vec();
     }
 
     /// Whether this pid is traced already.
@@ -130,9 +141,32 @@ impl<'h> Follow<'h> {
             self.note(format_args!("process {pid} attached"));
         }
         self.queue.watch(fd, key as u64)?;
+        if matches!(started, Started::Here) {
+            self.exec_was(key);
+        }
         match self.tasks[key].resume(self.mask(key)) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()), // an end is an event like others
             Err(errno) => Err(errno),
+        }
+    }
+
+    /// The line of the exec by which the command began.
+    fn exec_was(&mut self, key: usize) {
+        /// Code segment of 32-bit programs: __USER32_CS of asm/segment.h.
+        const CODE_32: u64 = 0x23;
+        let who = self.who(key);
+        let (task, limit) = (&mut self.tasks[key], self.options.limit);
+        let calls = &self.options.calls;
+        let Some(exec) = calls.tables()[0].iter().find(|call| call.name == "execve") else { return };
+        if self.command.is_empty() || !self.options.select.has(0, exec.number) {
+            return;
+        }
+        let Ok(regs) = task.registers() else { return };
+        let mut text = Vec::new();
+        let narrow = regs.cs == CODE_32;
+        if put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, limit) {
+            self.printer.begin(who, |out| out.extend_from_slice(&text));
+            self.printer.end(who, exec.name, |_| {}, |out| out.push(b'0'));
         }
     }
 
@@ -256,11 +290,23 @@ impl<'h> Follow<'h> {
         // Unreadable registers: it is dying, and the line says `<unfinished ...>` presently.
         let words = task.registers().map(|regs| words(&regs, abi)).unwrap_or_default();
         let limit = self.options.limit;
-        self.printer.begin(who, |out| put_call(out, call, number, &words, abi, task.memory(), limit));
+        let mut begun = Begun::default();
+        self.printer.begin(who, |out| begun = put_call(out, call, number, &words, abi, task.memory(), limit));
         if call.is_some_and(|call| call.never_returns()) {
-            self.printer.end(who, "", |out| out.push(b'?'));
+            // What sigreturn restores can be read from its frame; of the others nobody hears again.
+            let restored = match call {
+                Some(call) if call.name == "rt_sigreturn" && abi == 0 => {
+                    sigreturn_result(task.memory(), words[STACK])
+                }
+                _ => None,
+            };
+            let result = |out: &mut Vec<u8>| match restored {
+                Some(register) => put_result(out, call, &words, abi, register, task.memory(), limit),
+                None => out.push(b'?'),
+            };
+            self.printer.end(who, "", |_| {}, result);
         } else {
-            task.calls.push(InCall { id, number, abi, words: [words[0], words[1]] });
+            task.calls.push(InCall { id, number, abi, words, begun });
         }
     }
 
@@ -275,11 +321,20 @@ impl<'h> Follow<'h> {
             return;
         }
         let call = self.options.calls.get(abi, number);
-        let result = task.registers();
-        self.printer.end(who, &name(call, number), |out| match result {
-            Ok(regs) => put_result(out, call, regs.rax, abi),
+        let register = task.registers().map(|regs| regs.rax);
+        let (limit, known) = (self.options.limit, began.map_or([0; 7], |began| began.words));
+        // One after the other, but the printer takes both at once.
+        let task = std::cell::RefCell::new(task);
+        let rest = |out: &mut Vec<u8>| {
+            if let (Some(began), Ok(register)) = (&began, register) {
+                put_rest(out, call, began, register, task.borrow_mut().memory(), limit);
+            }
+        };
+        let result = |out: &mut Vec<u8>| match register {
+            Ok(register) => put_result(out, call, &known, abi, register, task.borrow_mut().memory(), limit),
             Err(_) => out.push(b'?'),
-        });
+        };
+        self.printer.end(who, &name(call, number), rest, result);
     }
 
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
@@ -356,7 +411,7 @@ impl<'h> Follow<'h> {
         while let Some(call) = self.tasks[key].calls.pop() {
             let known = self.options.calls.get(call.abi, call.number);
             if known.is_some_and(|call| call.is_exec()) {
-                self.printer.end(who, &name(known, call.number), |out| out.push(b'0'));
+                self.printer.end(who, &name(known, call.number), |_| {}, |out| out.push(b'0'));
             }
         }
     }

@@ -1,10 +1,11 @@
 //! `tracefd trace`: every call of processes with its name, arguments and result; signals, births, ends.
 //!
 //! [`run`] starts a command or attaches, then hands over to [`follow`], which reads events and keeps [`tasks`]; [`args`]
-//! and [`call`] make text of registers and memory, [`mod@print`] makes lines of it.
+//! and [`call`] have [`crate::decode`] make text of registers and memory, [`mod@print`] makes lines of it.
 
 pub mod args;
 pub mod call;
+pub mod first;
 pub mod follow;
 pub mod print;
 pub mod tasks;
@@ -75,7 +76,11 @@ pub fn run(
     let printer = Printer::new(output.clone(), options.prefix);
     let mut follow = Follow::new(host, options, printer, signals)?;
     let root = match target {
-        Target::Command { words, search } => launch::spawn(host, words, search.clone())?,
+        Target::Command { words, search } => {
+            let root = launch::spawn(host, words, search.clone())?;
+            follow.began_with(words);
+            root
+        }
         Target::Program(program) => host
             .spawn(program)
             .map_err(|errno| Failure::Machine(format!("cannot start the program: {errno}")))?,

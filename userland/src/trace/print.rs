@@ -66,15 +66,23 @@ impl Printer {
     }
 
     /// Ends the line of a call, or a second one if the first was ended by another: `) = result`.
-    pub fn end(&mut self, who: Who, name: &str, result: impl FnOnce(&mut Vec<u8>)) {
+    /// `rest` are the arguments that only its end can tell.
+    pub fn end(
+        &mut self,
+        who: Who,
+        name: &str,
+        rest: impl FnOnce(&mut Vec<u8>),
+        result: impl FnOnce(&mut Vec<u8>),
+    ) {
         if self.open != Some(who.key) {
             self.interrupt();
             self.lead(who.pid);
             put!(&mut self.piece, "<... {name} resumed>");
-            self.column = self.piece.len();
+            self.column = 0;
         }
+        rest(&mut self.piece);
         self.piece.extend_from_slice(b") ");
-        self.column += 2;
+        self.column += self.piece.len();
         let gap = RESULT_COLUMN.saturating_sub(self.column);
         self.piece.extend_from_slice(&SPACES[..gap]);
         self.piece.extend_from_slice(b"= ");
@@ -142,7 +150,7 @@ mod tests {
         let mut printer = Printer::new(captured.output(), Prefix::Several);
         printer.tasks = 1;
         printer.begin(A, |out| put!(out, "getpid("));
-        printer.end(A, "getpid", |out| put!(out, "7"));
+        printer.end(A, "getpid", |_| {}, |out| put!(out, "7"));
         assert_eq!(captured.text(), "getpid()                                = 7\n");
     }
 
@@ -153,8 +161,8 @@ mod tests {
         printer.tasks = 2;
         printer.begin(A, |out| put!(out, "read(0"));
         printer.begin(B, |out| put!(out, "getpid("));
-        printer.end(B, "getpid", |out| put!(out, "12345"));
-        printer.end(A, "read", |out| put!(out, "1"));
+        printer.end(B, "getpid", |_| {}, |out| put!(out, "12345"));
+        printer.end(A, "read", |_| {}, |out| put!(out, "1"));
         assert_eq!(
             captured.text(),
             "[pid     7] read(0 <unfinished ...>\n\
