@@ -4,6 +4,14 @@ use std::io::Write;
 
 use nix::errno::Errno;
 
+/// `ENOENT`; a number without a name as it is.
+pub fn put_errno(out: &mut Vec<u8>, number: i32) {
+    let _ = match Errno::from_raw(number) {
+        Errno::UnknownErrno => write!(out, "{number}"),
+        errno => write!(out, "{errno:?}"),
+    };
+}
+
 /// `ENOENT (No such file or directory)`; a number without a name is `ERRNO_N`.
 pub fn put_error(out: &mut Vec<u8>, number: i32) {
     let errno = Errno::from_raw(number);

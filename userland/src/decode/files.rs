@@ -229,12 +229,12 @@ fn io_vector(args: &mut Args<'_>, address: u64) {
 fn io_vector_read(args: &mut Args<'_>, address: u64) {
     let (count, total) = (args.next(), args.result.unwrap_or(0));
     if total < 0 {
-        return args.put_address(address);
+        return iov_addresses(args, address);
     }
     put_io_vector(args, address, count, Some(total as u64));
 }
 
-/// Parts of another process's memory: not ours to look into.
+/// Parts by address alone: another process's, or nothing is in them.
 fn iov_addresses(args: &mut Args<'_>, address: u64) {
     let (size, narrow, count) = (2 * args.word_size(), args.is_narrow(), args.next());
     args.array(address, count, size, |args, bytes| {

@@ -35,8 +35,15 @@ const SIOCGIFFLAGS: u32 = 0x8913;
 /// By name; else by the parts that asm-generic/ioctl.h puts into one.
 fn ioctl_cmd(args: &mut Args<'_>, command: u64) {
     let command = command as u32;
-    if let Some(name) = names::IOCTL.name(command.into()) {
-        return args.text(name);
+    // Drivers of different devices have chosen the same numbers.
+    let mut known = false;
+    for (_, name) in names::IOCTL.set().values.iter().filter(|(value, _)| *value == u64::from(command)) {
+        args.text(if known { " or " } else { "" });
+        args.text(name);
+        known = true;
+    }
+    if known {
+        return;
     }
     let (number, kind, size) = (command & 0xff, command >> 8 & 0xff, command >> 16 & 0x3fff);
     let direction = match command >> 30 {

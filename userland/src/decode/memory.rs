@@ -26,17 +26,15 @@ fn map_flags(args: &mut Args<'_>, flags: u64) {
 /// The 32-bit ABI's old mmap: its six arguments are in memory.
 fn map_args(args: &mut Args<'_>, address: u64) {
     let Some(words) = args.fetch::<24>(address) else { return };
-    args.text("{addr=");
     args.put_address(word(&words, 0, true));
-    put!(args.out, ", length={}, prot=", le32(&words, 4));
+    put!(args.out, ", {}, ", le32(&words, 4));
     args.flags(&names::PROT, word(&words, 2, true));
-    args.text(", flags=");
+    args.text(", ");
     map_flags(args, word(&words, 3, true));
-    args.text(", fd=");
+    args.text(", ");
     args.put_fd(word(&words, 4, true));
-    args.text(", offset=");
+    args.text(", ");
     args.put_hex(word(&words, 5, true));
-    args.text("}");
 }
 
 fn remap_flags(args: &mut Args<'_>, flags: u64) {

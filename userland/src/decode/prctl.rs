@@ -148,7 +148,7 @@ fn arch_prctl_arg(args: &mut Args<'_>, value: u64) {
         ARCH_GET_FS | ARCH_GET_GS if !args.failed() => {
             if let Some(bytes) = args.fetch::<8>(value) {
                 args.text("[");
-                args.put_hex(le64(&bytes, 0));
+                args.put_address(le64(&bytes, 0));
                 args.text("]");
             }
         }

@@ -213,7 +213,7 @@ fn rlimit(args: &mut Args<'_>, address: u64) {
         put_limits(args, limits, u32::MAX.into(), "RLIM_INFINITY");
     } else {
         let Some(limits) = args.fetch::<16>(address) else { return };
-        put_limits(args, [le64(&limits, 0), le64(&limits, 8)], u64::MAX, "RLIM_INFINITY");
+        put_limits(args, [le64(&limits, 0), le64(&limits, 8)], u64::MAX, "RLIM64_INFINITY");
     }
 }
 

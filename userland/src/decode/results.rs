@@ -51,6 +51,22 @@ pub fn put_result(args: &mut Args<'_>, call: Option<&Call>, register: u64) {
         Outcome::Prctl => prctl(args, number),
         Outcome::Clock => named(args, &names::ADJTIMEX_STATE, number),
         Outcome::Policy => named(args, &names::SCHED_POLICY, number),
+        Outcome::Signal => {
+            put!(args.out, "{value} (");
+            args.put_signal(number as u32);
+            args.text(")");
+        }
+        Outcome::Time => {
+            put!(args.out, "{value} (");
+            super::time::put_date(args, value, 0, "sec");
+            args.text(")");
+        }
+        Outcome::Barriers if args.words[0] == 0 && value != 0 => {
+            put!(args.out, "{number:#x} (");
+            args.flags(&names::MEMBARRIER, number);
+            args.text(")");
+        }
+        Outcome::Barriers => put!(args.out, "{value}"),
         Outcome::Persona => {
             args.put_hex(number);
             args.text(" (");
@@ -114,17 +130,8 @@ fn fcntl(args: &mut Args<'_>, value: u64) {
 /// What PR_GET_* answer by value.
 fn prctl(args: &mut Args<'_>, value: u64) {
     const PR_GET_DUMPABLE: u64 = 3;
-    const PR_GET_SECCOMP: u64 = 21;
     match args.words[0] & 0xffff_ffff {
-        PR_GET_DUMPABLE => parenthesis(args, &names::DUMPABLE, value),
-        PR_GET_SECCOMP => parenthesis(args, &names::SECCOMP_MODE, value),
+        PR_GET_DUMPABLE => named(args, &names::DUMPABLE, value),
         _ => put!(args.out, "{}", value as i64),
     }
-}
-
-fn parenthesis(args: &mut Args<'_>, of: &names::Names, value: u64) {
-    args.put_hex(value);
-    args.text(" (");
-    args.choice(of, value);
-    args.text(")");
 }

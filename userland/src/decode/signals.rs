@@ -97,7 +97,7 @@ fn put_action(args: &mut Args<'_>, handler: u64, set: u64, signals: u32, flags: 
     args.text(", sa_mask=");
     put_set(args, set, signals);
     args.text(", sa_flags=");
-    args.flags(&names::SIGACT_FLAGS, flags & 0xffff_ffff);
+    args.flags(&names::SIGACT_FLAGS, flags);
     if flags & SA_RESTORER != 0 {
         args.text(", sa_restorer=");
         args.put_address(restorer);

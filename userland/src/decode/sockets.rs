@@ -19,6 +19,9 @@ const AF_PACKET: u32 = 17;
 fn socket_type(args: &mut Args<'_>, value: u64) {
     const MASK: u64 = 0xf;
     let value = value & 0xffff_ffff;
+    if names::SOCKET_TYPE.name(value & MASK).is_none() {
+        return args.choice(&names::SOCKET_TYPE, value);
+    }
     args.choice(&names::SOCKET_TYPE, value & MASK);
     if value & !MASK != 0 {
         args.text("|");
@@ -90,7 +93,7 @@ pub(super) fn put_sockaddr(args: &mut Args<'_>, address: u64, length: u64) {
     args.choice(&names::SOCKET_FAMILY, family.into());
     let port = u16::from_be_bytes([bytes[2], bytes[3]]);
     match family {
-        AF_UNIX if length == 2 => {}
+        _ if length == 2 => {}
         AF_UNIX => unix_path(args, &bytes[2..length]),
         AF_INET if length >= 8 => {
             let ip = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
@@ -110,7 +113,11 @@ pub(super) fn put_sockaddr(args: &mut Args<'_>, address: u64, length: u64) {
             }
         }
         AF_NETLINK if length >= 12 => {
-            put!(args.out, ", nl_pid={}, nl_groups={:08x}", le32(&bytes, 4) as i32, le32(&bytes, 8));
+            put!(args.out, ", nl_pid={}, nl_groups=", le32(&bytes, 4) as i32);
+            match le32(&bytes, 8) {
+                0 => args.text("00000000"),
+                groups => put!(args.out, "{groups:#08x}"),
+            }
         }
         _ => {
             args.text(", sa_data=");

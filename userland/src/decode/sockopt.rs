@@ -1,7 +1,8 @@
 //! Options of sockets: names by level, values by option.
 
-use super::text::{put_bytes, put_field, put_quoted};
+use super::text::put_bytes;
 use super::{Args, decoders, le16, le32, word};
+use crate::numbers::put_errno;
 use crate::tables::flags as names;
 use crate::tables::flags::Names;
 
@@ -16,14 +17,9 @@ const SOL_NETLINK: u32 = 270;
 
 const SO_LINGER: u32 = 13;
 const SO_PEERCRED: u32 = 17;
-const SO_RCVTIMEO: u32 = 20;
-const SO_SNDTIMEO: u32 = 21;
-const SO_BINDTODEVICE: u32 = 25;
+const SO_ERROR: u32 = 4;
 const SO_ATTACH_FILTER: u32 = 26;
-const SO_PEERSEC: u32 = 31;
-const TCP_CONGESTION: u32 = 13;
 const TCP_INFO: u32 = 11;
-const TCP_ULP: u32 = 31;
 
 fn table(level: u32) -> Option<&'static Names> {
     Some(match level {
@@ -96,13 +92,19 @@ fn put_value(args: &mut Args<'_>, address: u64, length: u32, set: bool) {
             put!(args.out, "{{l_onoff={}, l_linger={}}}", first(), le32(&bytes, 4) as i32)
         }
         (SOL_SOCKET, SO_PEERCRED, 12) => {
-            put!(args.out, "{{pid={}, uid={}, gid={}}}", first(), le32(&bytes, 4), le32(&bytes, 8));
+            put!(
+                args.out,
+                "{{pid={}, uid={}, gid={}}}",
+                first(),
+                le32(&bytes, 4) as i32,
+                le32(&bytes, 8) as i32
+            );
         }
-        (SOL_SOCKET, SO_RCVTIMEO | SO_SNDTIMEO, _) => super::time::timeval(args, address),
-        (SOL_SOCKET, SO_BINDTODEVICE, _) | (SOL_TCP, TCP_CONGESTION | TCP_ULP, _) => {
-            put_field(args.out, &bytes[..here])
+        (SOL_SOCKET, SO_ERROR, 4) if first() != 0 => {
+            args.text("[");
+            put_errno(args.out, first());
+            args.text("]");
         }
-        (SOL_SOCKET, SO_PEERSEC, _) => put_quoted(args.out, &bytes[..here], false),
         (_, _, 4) => put!(args.out, "[{}]", first()),
         _ => {
             put_bytes(args, address, length.into(), false);

@@ -3,7 +3,7 @@
 use super::text::put_field;
 use super::{Args, decoders, le16, le32, word};
 
-decoders! { utsname, sysinfo, getcpu, old_utsname, }
+decoders! { utsname, sysinfo, getcpu, old_utsname, host_name, }
 
 /// struct new_utsname: six fields of 65 bytes, of which two are shown.
 fn utsname(args: &mut Args<'_>, address: u64) {
@@ -42,6 +42,16 @@ fn sysinfo(args: &mut Args<'_>, address: u64) {
         word(&bytes[after..], 1, narrow)
     );
     put!(args.out, ", mem_unit={}}}", le32(&bytes, after + 2 * size));
+}
+
+/// As many bytes as the next argument says, unless that is no length.
+fn host_name(args: &mut Args<'_>, address: u64) {
+    let length = args.next() as u32;
+    if length as i32 >= 0 {
+        super::text::put_bytes(args, address, length.into(), false);
+    } else {
+        args.put_address(address);
+    }
 }
 
 fn getcpu(args: &mut Args<'_>, address: u64) {

@@ -5,7 +5,7 @@ use crate::tables::flags as names;
 
 decoders! {
     timespec, timespec64, timeval, timezone, itimerval, itimerspec, itimerspec64, timespec_pair, timespec_pair64, timeval_pair,
-    remaining, remaining64, clock_remaining, clock_remaining64, times, sigevent, timer_id, time_value, utimbuf, timex, clock,
+    remaining, remaining64, clock_remaining, clock_remaining64, times, sigevent, timer_id, time_value, utimbuf, timex,
 }
 
 /// Whether a structure of the ABI has 32-bit fields.
@@ -127,11 +127,17 @@ fn put_dated(args: &mut Args<'_>, [seconds, fraction]: [i64; 2], unit: &str) {
     put_date_comment(args, seconds, fraction, unit);
 }
 
-/// ` /* 2009-02-13T23:31:30.000000001+0000 */`, in UTC: civil date from days, after the Gregorian rule of 400 years.
+/// ` /* 2009-02-13T23:31:30+0000 */`; nothing for zero.
 fn put_date_comment(args: &mut Args<'_>, seconds: i64, fraction: i64, unit: &str) {
-    if seconds == 0 && fraction == 0 {
-        return;
+    if seconds != 0 || fraction != 0 {
+        args.text(" /* ");
+        put_date(args, seconds, fraction, unit);
+        args.text(" */");
     }
+}
+
+/// `2009-02-13T23:31:30.000000001+0000`, in UTC: civil date from days, after the Gregorian rule of 400 years.
+pub(super) fn put_date(args: &mut Args<'_>, seconds: i64, fraction: i64, unit: &str) {
     let (days, clock) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
     // Years from March on, so that the leap day comes last.
     let shifted = days + 719_468;
@@ -144,13 +150,13 @@ fn put_date_comment(args: &mut Args<'_>, seconds: i64, fraction: i64, unit: &str
     let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     let (hour, minute, second) = (clock / 3600, clock / 60 % 60, clock % 60);
-    put!(args.out, " /* {year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
+    put!(args.out, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     match (fraction, unit) {
         (0, _) => {}
         (_, "nsec") => put!(args.out, ".{fraction:09}"),
         _ => put!(args.out, ".{fraction:06}"),
     }
-    args.text("+0000 */");
+    args.text("+0000");
 }
 
 fn timespec_pair(args: &mut Args<'_>, address: u64) {
@@ -282,20 +288,4 @@ fn timex(args: &mut Args<'_>, address: u64) {
         put!(args.out, ", {name}={}", le64(&timex, 120 + 8 * at) as i64);
     }
     put!(args.out, ", tai={}}}", le32(&timex, 160) as i32);
-}
-
-/// A clock by name; a process's or thread's own by what its bits say (linux/posix-timers.h).
-fn clock(args: &mut Args<'_>, id: u64) {
-    let id = id as i32;
-    if id >= 0 {
-        return args.choice(&names::CLOCK, id as u64);
-    }
-    let kinds = ["CPUCLOCK_PROF", "CPUCLOCK_VIRT", "CPUCLOCK_SCHED"];
-    match kinds.get((id & 3) as usize) {
-        Some(kind) => {
-            let maker = if id & 4 != 0 { "MAKE_THREAD_CPUCLOCK" } else { "MAKE_PROCESS_CPUCLOCK" };
-            put!(args.out, "{maker}({}, {kind})", !(id >> 3));
-        }
-        None => put!(args.out, "FD_TO_CLOCKID({})", !(id >> 3)),
-    }
 }

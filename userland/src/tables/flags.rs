@@ -154,7 +154,7 @@ names! {
     NLMSG_GET = "nlmsg_get", NLMSG_TYPE = "nlmsg_type", OPEN_ACCESS = "open_access", OPEN_FLAGS = "open_flags",
     OPEN_TREE_FLAGS = "open_tree_flags", OWNER_TYPE = "owner_type", PERSONALITY = "personality",
     PIDFD_FLAGS = "pidfd_flags", POLL_EVENTS = "poll_events", PRCTL = "prctl", PRIORITY_WHICH = "priority_which",
-    PROT = "prot", PR_AMBIENT = "pr_ambient", PR_MM = "pr_mm", PTRACE_REQUEST = "ptrace_request",
+    PKEY_ACCESS = "pkey_access", PROT = "prot", PR_AMBIENT = "pr_ambient", PR_MM = "pr_mm", PTRACE_REQUEST = "ptrace_request",
     RANDOM_FLAGS = "random_flags", RENAME_FLAGS = "rename_flags", RESOLVE = "resolve", RLIMIT = "rlimit",
     RTM_TYPE = "rtm_type", RUSAGE_WHO = "rusage_who", RWF = "rwf", SCHED_FLAGS = "sched_flags",
     SCHED_POLICY = "sched_policy", SEALS = "seals", SECCOMP_FLAGS = "seccomp_flags", SECCOMP_MODE = "seccomp_mode",

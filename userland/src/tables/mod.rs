@@ -125,6 +125,12 @@ pub enum Outcome {
     Clock,
     /// A scheduling policy.
     Policy,
+    /// A signal's number.
+    Signal,
+    /// Seconds since 1970.
+    Time,
+    /// Bits of barriers, if they were asked for.
+    Barriers,
     /// An execution domain.
     Persona,
     /// A priority of input and output.
@@ -144,6 +150,9 @@ impl Outcome {
             "prctl" => Outcome::Prctl,
             "clock" => Outcome::Clock,
             "policy" => Outcome::Policy,
+            "signal" => Outcome::Signal,
+            "time" => Outcome::Time,
+            "barriers" => Outcome::Barriers,
             "persona" => Outcome::Persona,
             "ioprio" => Outcome::Ioprio,
             _ => return None,

@@ -436,6 +436,11 @@ impl<'h> Follow<'h> {
             }
             return;
         };
+        // A call that it died in does not return.
+        while let Some(call) = self.tasks[key].calls.pop() {
+            let known = self.options.calls.get(call.abi, call.number);
+            self.printer.end(who, &name(known, call.number), |_| {}, |out| out.push(b'?'));
+        }
         let core = if status.dumped() { " (core dumped)" } else { "" };
         self.printer.line(who, |out| match status.signal() {
             Some(signal) => put!(out, "+++ killed by {signal}{core} +++"),
