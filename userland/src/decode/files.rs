@@ -261,10 +261,7 @@ fn handle(args: &mut Args<'_>, address: u64) {
     let mut bytes = [0; 128];
     let length = (length as usize).min(bytes.len());
     if args.fetch_into(address + 8, &mut bytes[..length]) {
-        args.text("0x");
-        for byte in &bytes[..length] {
-            put!(args.out, "{byte:02x}");
-        }
+        super::text::put_quoted(args.out, &bytes[..length], true);
     }
     args.text("}");
 }

@@ -150,7 +150,10 @@ fn put_messages(args: &mut Args<'_>, address: u64, count: u64, received: bool) {
         let length = le32(bytes, size(narrow));
         args.text("{msg_hdr=");
         put_header(args, &header(bytes, narrow), received.then_some(length.into()));
-        put!(args.out, ", msg_len={length}}}");
+        if !args.failed() {
+            put!(args.out, ", msg_len={length}");
+        }
+        args.text("}");
     });
 }
 
@@ -163,6 +166,9 @@ fn msgs_sent(args: &mut Args<'_>, address: u64) {
 }
 
 fn msgs_received(args: &mut Args<'_>, address: u64) {
-    let count = args.result.unwrap_or(0).max(0) as u64;
-    put_messages(args, address, count, true);
+    let count = args.result.unwrap_or(0);
+    if count < 0 {
+        return args.put_address(address);
+    }
+    put_messages(args, address, count as u64, true);
 }

@@ -6,7 +6,8 @@ use crate::tables::flags as names;
 
 decoders! {
     futex_op, futex_val, futex_timeout, futex_timeout64, futex_addr2, futex_val3, cap_header, cap_data, landlock_attr, landlock_rule,
-    bpf_attr, ipc_key, perf_attr, io_uring_params, seccomp_args, ipc_mode, shm_mode, sem_ops, msg_text, msg_got, memfd_name, sem_arg,
+    bpf_attr, ipc_key, io_uring_params, seccomp_args, ipc_mode, shm_mode, sem_ops, msg_text, msg_got, memfd_name, sem_arg, key_serial,
+    keyctl_arg, mempolicy_out, fsconfig_value,
 }
 
 const FUTEX_WAIT: u64 = 0;
@@ -163,11 +164,6 @@ fn bpf_attr(args: &mut Args<'_>, address: u64) {
     args.put_address(address);
 }
 
-/// What to measure, for perf_event_open.
-fn perf_attr(args: &mut Args<'_>, address: u64) {
-    args.put_address(address);
-}
-
 fn ipc_key(args: &mut Args<'_>, key: u64) {
     if key as u32 == 0 { args.text("IPC_PRIVATE") } else { put!(args.out, "{:#x}", key as u32) }
 }
@@ -229,9 +225,74 @@ fn msg_got(args: &mut Args<'_>, address: u64) {
     put_msg(args, address, length);
 }
 
-/// struct io_uring_params (linux/io_uring.h), its first fields.
+/// struct io_uring_params (linux/io_uring.h): what was asked for and what there is.
 fn io_uring_params(args: &mut Args<'_>, address: u64) {
-    args.put_address(address);
+    const CQSIZE: u32 = 1 << 3;
+    const SQPOLL: u32 = 1 << 1;
+    let Some(params) = args.fetch::<120>(address) else { return };
+    let field = |index: usize| le32(&params, 4 * index);
+    args.text("{flags=");
+    args.flags(&names::IO_URING_SETUP, field(2).into());
+    put!(args.out, ", sq_thread_cpu={}, sq_thread_idle={}", field(3), field(4));
+    if args.result.is_none_or(|result| result < 0) {
+        if field(2) & (CQSIZE | SQPOLL) == CQSIZE {
+            put!(args.out, ", cq_entries={}", field(1));
+        }
+        return args.text("}");
+    }
+    put!(args.out, ", sq_entries={}, cq_entries={}, features=", field(0), field(1));
+    args.flags(&names::IO_URING_FEAT, field(5).into());
+    let offsets = [
+        (", sq_off={", 10, ["head", "tail", "ring_mask", "ring_entries", "flags", "dropped", "array"]),
+        (", cq_off={", 20, ["head", "tail", "ring_mask", "ring_entries", "overflow", "cqes", "flags"]),
+    ];
+    for (name, first, fields) in offsets {
+        args.text(name);
+        for (at, field_name) in fields.into_iter().enumerate() {
+            put!(args.out, "{}{field_name}={}", if at == 0 { "" } else { ", " }, field(first + at));
+        }
+        args.text("}");
+    }
+    args.text("}");
+}
+
+fn put_key(args: &mut Args<'_>, serial: u64) {
+    match names::KEY_SERIAL.name(serial & 0xffff_ffff) {
+        Some(name) => args.text(name),
+        None => put!(args.out, "{}", serial as i32),
+    }
+}
+
+fn key_serial(args: &mut Args<'_>, serial: u64) {
+    put_key(args, serial);
+}
+
+/// How many arguments an operation has, and what they are, is shown for the ones that programs use.
+fn keyctl_arg(args: &mut Args<'_>, value: u64) {
+    const GET_KEYRING_ID: u64 = 0;
+    const JOIN_SESSION_KEYRING: u64 = 1;
+    const REVOKE: u64 = 3;
+    const LINK: u64 = 8;
+    const UNLINK: u64 = 9;
+    match (args.words[0], args.at) {
+        (GET_KEYRING_ID | REVOKE | LINK | UNLINK, 1) | (LINK | UNLINK, 2) => put_key(args, value),
+        (GET_KEYRING_ID, 2) => put!(args.out, "{}", value as i32),
+        (JOIN_SESSION_KEYRING, 1) => super::text::string(args, value),
+        (GET_KEYRING_ID | LINK | UNLINK, 3..) | (REVOKE | JOIN_SESSION_KEYRING, 2..) => {}
+        _ => args.put_hex(value),
+    }
+}
+
+fn mempolicy_out(args: &mut Args<'_>, address: u64) {
+    let Some(policy) = args.fetch::<4>(address) else { return };
+    args.text("[");
+    args.choice(&names::MEMPOLICY, le32(&policy, 0).into());
+    args.text("]");
+}
+
+fn fsconfig_value(args: &mut Args<'_>, address: u64) {
+    const SET_STRING: u64 = 1;
+    if args.words[1] == SET_STRING { super::text::string(args, address) } else { args.put_address(address) }
 }
 
 fn seccomp_args(args: &mut Args<'_>, address: u64) {

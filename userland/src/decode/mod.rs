@@ -23,6 +23,9 @@ mod system;
 mod text;
 mod time;
 
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
 use kernel_model::abi::{Result, Signal};
 
 pub use results::{put_result, value};
@@ -95,7 +98,10 @@ pub fn find(name: &str) -> Option<&'static Decoder> {
         text::DECODERS,
         time::DECODERS,
     ];
-    families.into_iter().flatten().find(|decoder| decoder.name == name)
+    static BY_NAME: OnceLock<HashMap<&str, &Decoder>> = OnceLock::new();
+    let by_name = BY_NAME
+        .get_or_init(|| families.into_iter().flatten().map(|decoder| (decoder.name, decoder)).collect());
+    by_name.get(name).copied()
 }
 
 /// What a decoder works with.

@@ -5,7 +5,8 @@ use crate::tables::flags as names;
 
 decoders! {
     clone_begin, clone_rest, clone3_args, wait_status, wait_rusage, rusage, rlimit, rlimit64, rlimit_old, cpu_set, cpu_set_len,
-    sched_param, sched_attr, id_out, id_list, id_list_out, pid, robust_head, exec_flags, rseq_flags, personality, ioprio_value,
+    sched_param, sched_attr, id_out, id_list, id_list_out, pid, robust_head,
+    size_out, exec_flags, rseq_flags, personality, ioprio_value,
 }
 
 const CLONE_PIDFD: u64 = 0x1000;
@@ -330,6 +331,14 @@ fn ioprio_value(args: &mut Args<'_>, value: u64) {
     args.text("IOPRIO_PRIO_VALUE(");
     args.choice(&names::IOPRIO_CLASS, (value & 0xffff) >> 13);
     put!(args.out, ", {})", value & 0x1fff);
+}
+
+/// A length that the call tells.
+fn size_out(args: &mut Args<'_>, address: u64) {
+    match args.peek_word(address) {
+        Some(size) => put!(args.out, "[{size}]"),
+        None => args.put_address(address),
+    }
 }
 
 fn exec_flags(args: &mut Args<'_>, flags: u64) {

@@ -2,8 +2,9 @@
 
 use super::text::put_field;
 use super::{Args, decoders, le16, le32, word};
+use crate::tables::flags as names;
 
-decoders! { utsname, sysinfo, getcpu, old_utsname, host_name, }
+decoders! { utsname, sysinfo, getcpu, old_utsname, host_name, syslog_type, syslog_buf, syslog_len, reboot_arg, ptrace_pid, ptrace_addr, ptrace_data, }
 
 /// struct new_utsname: six fields of 65 bytes, of which two are shown.
 fn utsname(args: &mut Args<'_>, address: u64) {
@@ -57,4 +58,71 @@ fn host_name(args: &mut Args<'_>, address: u64) {
 fn getcpu(args: &mut Args<'_>, address: u64) {
     let Some(number) = args.fetch::<4>(address) else { return };
     put!(args.out, "[{}]", le32(&number, 0));
+}
+
+fn syslog_type(args: &mut Args<'_>, value: u64) {
+    put!(args.out, "{} /* {} */", value as i32, names::SYSLOG.name(value).unwrap_or("SYSLOG_ACTION_???"));
+}
+
+/// Only reading takes a buffer and a length; setting the level takes a number in place of the latter.
+fn syslog_buf(args: &mut Args<'_>, address: u64) {
+    match args.words[0] {
+        2..=4 if args.result.is_none() => args.deferred = true,
+        2..=4 if args.failed() => args.put_address(address),
+        2..=4 => {
+            let length = args.result.unwrap_or(0) as u64;
+            super::text::put_bytes(args, address, length, false);
+        }
+        8 => args.put_address(address),
+        _ => {}
+    }
+}
+
+fn syslog_len(args: &mut Args<'_>, value: u64) {
+    if matches!(args.words[0], 2..=4 | 8) {
+        put!(args.out, "{}", value as i32);
+    }
+}
+
+fn reboot_arg(args: &mut Args<'_>, address: u64) {
+    const RESTART2: u64 = 0xa1b2_c3d4;
+    if args.words[2] & 0xffff_ffff == RESTART2 {
+        super::text::string(args, address);
+    }
+}
+
+const PTRACE_TRACEME: u64 = 0;
+const PTRACE_CONT: u64 = 7;
+const PTRACE_SINGLESTEP: u64 = 9;
+const PTRACE_ATTACH: u64 = 16;
+const PTRACE_DETACH: u64 = 17;
+const PTRACE_SYSCALL: u64 = 24;
+const PTRACE_SETOPTIONS: u64 = 0x4200;
+const PTRACE_SEIZE: u64 = 0x4206;
+const PTRACE_INTERRUPT: u64 = 0x4207;
+const PTRACE_LISTEN: u64 = 0x4208;
+
+fn ptrace_pid(args: &mut Args<'_>, pid: u64) {
+    if args.words[0] != PTRACE_TRACEME {
+        put!(args.out, "{}", pid as i32);
+    }
+}
+
+fn ptrace_addr(args: &mut Args<'_>, address: u64) {
+    match args.words[0] {
+        PTRACE_TRACEME | PTRACE_ATTACH | PTRACE_INTERRUPT | PTRACE_LISTEN => {}
+        _ => args.put_address(address),
+    }
+}
+
+fn ptrace_data(args: &mut Args<'_>, value: u64) {
+    match args.words[0] {
+        PTRACE_TRACEME | PTRACE_ATTACH | PTRACE_INTERRUPT | PTRACE_LISTEN => {}
+        PTRACE_CONT | PTRACE_SYSCALL | PTRACE_SINGLESTEP | PTRACE_DETACH if value != 0 => {
+            args.put_signal(value as u32)
+        }
+        PTRACE_CONT | PTRACE_SYSCALL | PTRACE_SINGLESTEP | PTRACE_DETACH => args.text("0"),
+        PTRACE_SETOPTIONS | PTRACE_SEIZE => args.flags(&names::PTRACE_OPTIONS, value),
+        _ => args.put_address(value),
+    }
 }

@@ -199,15 +199,18 @@ fn times(args: &mut Args<'_>, address: u64) {
     if !args.fetch_into(address, &mut bytes[..if narrow { 16 } else { 32 }]) {
         return;
     }
-    let field = |index| word(&bytes, index, narrow);
-    put!(
-        args.out,
-        "{{tms_utime={}, tms_stime={}, tms_cutime={}, tms_cstime={}}}",
-        field(0),
-        field(1),
-        field(2),
-        field(3)
-    );
+    /// USER_HZ of asm-generic/param.h.
+    const TICKS: u64 = 100;
+    for (at, name) in
+        ["{tms_utime=", ", tms_stime=", ", tms_cutime=", ", tms_cstime="].into_iter().enumerate()
+    {
+        let ticks = word(&bytes, at, narrow);
+        put!(args.out, "{name}{ticks}");
+        if ticks != 0 {
+            put!(args.out, " /* {}.{:02} s */", ticks / TICKS, ticks % TICKS);
+        }
+    }
+    args.text("}");
 }
 
 /// struct sigevent.
