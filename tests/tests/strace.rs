@@ -26,13 +26,14 @@ const BAR: f64 = 98.0;
 
 fn main() -> ExitCode {
     let mut suite = Suite::new("strace");
-    let all = Arc::new(Mutex::new(Tally::default()));
+    let of_families = Arc::new(Mutex::new(Tally::default()));
+    let of_programs = Arc::new(Mutex::new(Tally::default()));
     for family in families() {
         let needs: &[Need] = match family.narrow {
             true => &[Need::Program("strace"), Need::Tracefd, Need::I386],
             false => &[Need::Program("strace"), Need::Tracefd],
         };
-        let all = Arc::clone(&all);
+        let all = Arc::clone(&of_families);
         suite.test(family.name, needs, move || {
             let program = |dir: &std::path::Path| {
                 family.write(&dir.join("calls"))?;
@@ -43,14 +44,15 @@ fn main() -> ExitCode {
     }
     for program in PROGRAMS {
         let needs = [program.needs, &[Need::Program("strace"), Need::Tracefd]].concat();
-        let all = Arc::clone(&all);
+        let all = Arc::clone(&of_programs);
         suite
             .test(program.name, &needs, move || judge(program.name, |dir| program.prepare(dir), &all, false));
     }
     let whole = suite.is_whole();
     let code = suite.run();
     if whole {
-        eprintln!("{}", all.lock().expect("no test panics with it"));
+        eprintln!("families: {}", of_families.lock().expect("no test panics with it"));
+        eprintln!("programs: {}", of_programs.lock().expect("no test panics with it"));
     }
     code
 }

@@ -78,29 +78,31 @@ macro_rules! decoders {
 }
 pub(crate) use decoders;
 
+/// All of them, by family.
+const FAMILIES: &[&[Decoder]] = &[
+    fd::DECODERS,
+    files::DECODERS,
+    ioctl::DECODERS,
+    memory::DECODERS,
+    message::DECODERS,
+    misc::DECODERS,
+    poll::DECODERS,
+    prctl::DECODERS,
+    process::DECODERS,
+    signals::DECODERS,
+    sockets::DECODERS,
+    sockopt::DECODERS,
+    stat::DECODERS,
+    system::DECODERS,
+    text::DECODERS,
+    time::DECODERS,
+];
+
 /// The decoder of this name.
 pub fn find(name: &str) -> Option<&'static Decoder> {
-    let families = [
-        fd::DECODERS,
-        files::DECODERS,
-        ioctl::DECODERS,
-        memory::DECODERS,
-        message::DECODERS,
-        misc::DECODERS,
-        poll::DECODERS,
-        prctl::DECODERS,
-        process::DECODERS,
-        signals::DECODERS,
-        sockets::DECODERS,
-        sockopt::DECODERS,
-        stat::DECODERS,
-        system::DECODERS,
-        text::DECODERS,
-        time::DECODERS,
-    ];
     static BY_NAME: OnceLock<HashMap<&str, &Decoder>> = OnceLock::new();
     let by_name = BY_NAME
-        .get_or_init(|| families.into_iter().flatten().map(|decoder| (decoder.name, decoder)).collect());
+        .get_or_init(|| FAMILIES.iter().copied().flatten().map(|decoder| (decoder.name, decoder)).collect());
     by_name.get(name).copied()
 }
 

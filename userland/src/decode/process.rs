@@ -300,7 +300,7 @@ fn id_list(args: &mut Args<'_>, address: u64) {
 /// Ids, as many as the call returned.
 fn id_list_out(args: &mut Args<'_>, address: u64) {
     let count = args.result.unwrap_or(0).max(0) as u64;
-    if args.words[0] as u32 == 0 {
+    if args.words[0] as u32 == 0 && count > 0 {
         return args.put_address(address);
     }
     args.array(address, count, 4, |args, bytes| put!(args.out, "{}", le32(bytes, 0)));

@@ -2,8 +2,8 @@
 
 use kernel_model::abi::{Errno, Result};
 
-use super::Memory;
-use crate::tables::Calls;
+use super::{FAMILIES, Memory};
+use crate::tables::{Calls, Kind, Table};
 use crate::trace::call::{InCall, put_call, put_rest, put_result};
 
 /// Bytes at an address; whatever is outside cannot be read.
@@ -155,4 +155,21 @@ fn dates_follow_the_calendar() {
         "utimensat(3, NULL, [{tv_sec=951782400, tv_nsec=5} /* 2000-02-29T00:00:00.000000005+0000 */, \
          {tv_sec=1234567890, tv_nsec=0} /* 2009-02-13T23:31:30+0000 */], 0) = 0"
     );
+}
+
+#[test]
+fn every_decoder_has_its_own_name_and_a_call_that_uses_it() {
+    let linux = Calls::linux();
+    let used = |name: &str| {
+        let arguments = linux.tables().iter().flat_map(Table::iter).flat_map(|call| &call.arguments);
+        arguments.into_iter().any(|argument| match argument.kind {
+            Kind::By(decoder) | Kind::Filled(decoder) | Kind::Late(decoder) => decoder.name == name,
+            _ => false,
+        })
+    };
+    let mut names: Vec<_> = FAMILIES.iter().copied().flatten().map(|decoder| decoder.name).collect();
+    let unused: Vec<_> = names.iter().filter(|name| !used(name)).collect();
+    assert!(unused.is_empty(), "{unused:?}");
+    names.sort_unstable();
+    assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "two decoders of one name");
 }

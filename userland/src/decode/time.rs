@@ -5,7 +5,7 @@ use crate::tables::flags as names;
 
 decoders! {
     timespec, timespec64, timeval, timezone, itimerval, itimerspec, itimerspec64, timespec_pair, timespec_pair64, timeval_pair,
-    remaining, remaining64, clock_remaining, clock_remaining64, times, sigevent, timer_id, time_value, utimbuf, timex,
+    remaining,  clock_remaining, clock_remaining64, times, sigevent, timer_id, time_value, utimbuf, timex,
 }
 
 /// Whether a structure of the ABI has 32-bit fields.
