@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use conformance::tracer;
+use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use super::lines::{Lines, lines};
 
@@ -56,6 +57,7 @@ impl fmt::Display for Tally {
 
 /// Runs what `prepare` makes in a directory, three times.
 pub(crate) fn compare(prepare: impl Fn(&Path) -> std::io::Result<Vec<String>>) -> std::io::Result<Tally> {
+    stay_on_one_cpu()?;
     let dir = tempfile::tempdir()?;
     let (place, trace) = (dir.path().join("here"), dir.path().join("trace"));
     let trace_arg = trace.to_string_lossy().into_owned();
@@ -83,6 +85,16 @@ pub(crate) fn compare(prepare: impl Fn(&Path) -> std::io::Result<Vec<String>>) -
     let (first, second) = (run(&strace)?, run(&strace)?);
     let ours = run(&|command| tracer::tracing(&trace, &[], command))?;
     Ok(tally(&first, &second, &ours))
+}
+
+/// What this thread starts inherits it: threads of one program then run in much the same order each time.
+fn stay_on_one_cpu() -> std::io::Result<()> {
+    let this = nix::unistd::Pid::from_raw(0);
+    let allowed = sched_getaffinity(this)?;
+    let mut one = CpuSet::new();
+    let first = (0..CpuSet::count()).find(|cpu| allowed.is_set(*cpu).unwrap_or(false));
+    one.set(first.unwrap_or(0))?;
+    Ok(sched_setaffinity(this, &one)?)
 }
 
 fn count(lines: &[String]) -> BTreeMap<&str, usize> {

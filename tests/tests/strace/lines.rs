@@ -2,44 +2,60 @@
 
 use std::collections::BTreeMap;
 
-/// By the order in which processes first appear.
-pub(crate) type Lines = BTreeMap<usize, Vec<String>>;
+/// By descent: the command is `0`, its first child `0.0`. Who prints first is an accident, who is born first is not.
+pub(crate) type Lines = BTreeMap<String, Vec<String>>;
 
 /// Joins the two halves of interrupted calls; takes out addresses, pids, times and random bytes.
 pub(crate) fn lines(trace: &str) -> Lines {
-    let mut order: Vec<&str> = Vec::new();
-    let mut begun: BTreeMap<usize, String> = BTreeMap::new();
-    let mut whole: Vec<(usize, String)> = Vec::new();
+    let mut pids: Vec<&str> = Vec::new();
+    let mut begun: BTreeMap<&str, String> = BTreeMap::new();
+    let mut whole: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for line in trace.lines() {
         let Some((pid, rest)) = line.split_once(' ') else { continue };
         let rest = rest.trim_start();
-        let process = order.iter().position(|known| *known == pid).unwrap_or_else(|| {
-            order.push(pid);
-            order.len() - 1
-        });
+        if !pids.contains(&pid) {
+            pids.push(pid);
+        }
         if let Some(half) = rest.strip_suffix(" <unfinished ...>") {
-            begun.insert(process, half.trim_end().to_owned());
+            begun.insert(pid, half.trim_end().to_owned());
         } else if rest.starts_with("<... ") {
-            let (mut line, end) = (
-                begun.remove(&process).unwrap_or_default(),
-                rest.split_once("resumed>").map_or("", |it| it.1),
-            );
+            let mut line = begun.remove(pid).unwrap_or_default();
             line.push_str(if line.ends_with(',') { " " } else { "" });
-            line.push_str(end);
-            whole.push((process, line));
+            line.push_str(rest.split_once("resumed>").map_or("", |(_, end)| end));
+            whole.entry(pid).or_default().push(line);
         } else {
-            whole.push((process, rest.to_owned()));
+            whole.entry(pid).or_default().push(rest.to_owned());
         }
     }
-    let mut lines = Lines::new();
-    for (process, line) in whole {
-        lines.entry(process).or_default().push(plain(&line, &order));
+    let names = names(&pids, &whole);
+    let plain = |(pid, lines): (&str, &Vec<String>)| {
+        let name = |pid: &str| names.get(pid).map_or(pid, String::as_str).to_owned();
+        (name(pid), lines.iter().map(|line| plain(line, &names)).collect())
+    };
+    whole.iter().map(|(pid, lines)| plain((*pid, lines))).collect()
+}
+
+/// Descent, from the results of the calls that make tasks.
+fn names(pids: &[&str], whole: &BTreeMap<&str, Vec<String>>) -> BTreeMap<String, String> {
+    let mut names = BTreeMap::new();
+    let mut left: Vec<(String, String)> =
+        pids.first().map(|pid| ((*pid).to_owned(), "0".to_owned())).into_iter().collect();
+    while let Some((pid, name)) = left.pop() {
+        let born = whole.get(pid.as_str()).into_iter().flatten().filter_map(|line| {
+            let makes = ["clone(", "clone3(", "fork(", "vfork("].iter().any(|call| line.starts_with(call));
+            let (_, child) = line.rsplit_once("= ").filter(|_| makes)?;
+            pids.contains(&child).then(|| child.to_owned())
+        });
+        for (at, child) in born.enumerate() {
+            left.push((child, format!("{name}.{at}")));
+        }
+        names.insert(pid, name);
     }
-    lines
+    names
 }
 
 /// Without addresses, pids, times, random bytes and alignment; signals by name alone.
-fn plain(line: &str, pids: &[&str]) -> String {
+fn plain(line: &str, names: &BTreeMap<String, String>) -> String {
     if let Some(rest) = line.strip_prefix("--- ") {
         return format!("--- {}", rest.split(' ').next().unwrap_or(""));
     }
@@ -54,7 +70,7 @@ fn plain(line: &str, pids: &[&str]) -> String {
             rest = &rest[first.len_utf8()..];
             continue;
         }
-        out.push_str(&plain_word(word, &out, pids));
+        out.push_str(&plain_word(word, &out, names));
         rest = &rest[word.len()..];
     }
     if out.starts_with("getrandom(") {
@@ -82,7 +98,7 @@ const CHANGING: [&str; 14] = [
     "loads=[",
 ];
 
-fn plain_word(word: &str, before: &str, pids: &[&str]) -> String {
+fn plain_word(word: &str, before: &str, names: &BTreeMap<String, String>) -> String {
     let digits = word.bytes().all(|byte| byte.is_ascii_digit());
     let address = word.strip_prefix("0x").is_some_and(|hex| hex.len() > 5 && !before.contains("_IOC("));
     if address {
@@ -90,8 +106,8 @@ fn plain_word(word: &str, before: &str, pids: &[&str]) -> String {
     } else if digits && (before.starts_with("sysinfo(") || CHANGING.iter().any(|name| before.ends_with(name)))
     {
         "N".to_owned()
-    } else if let Some(process) = pids.iter().position(|pid| *pid == word) {
-        format!("PID{process}")
+    } else if let Some(name) = names.get(word) {
+        format!("PID{name}")
     } else {
         word.to_owned()
     }

@@ -77,7 +77,7 @@ pub(crate) const PROGRAMS: &[Program] = &[
         &[],
         &["sqlite3", "t.db", "create table t(a); insert into t values(1); select * from t;"],
     ),
-    program("node", &[Need::Program("node")], &[], &["node", "-e", "console.log(1)"]),
+    program("node", &[Need::Program("node")], &[], &["node", "--v8-pool-size=0", "-e", "console.log(1)"]),
 ];
 
 const PYTHON: &str = "import socket, subprocess, threading
