@@ -8,6 +8,7 @@
 //! - [`documents`]: the examples in README and RFCs, compiled.
 //! - [`sys`]: every unsafe block of this package.
 
+pub mod calls;
 pub mod cell;
 pub mod documents;
 pub mod elf;

@@ -2,7 +2,7 @@
 //!
 //! - [`trace`]: every call, signal, birth and end of processes, in one of several formats ([`format`](mod@format)).
 //!
-//! What tools share: [`tables`], [`select`], [`qualify`] and [`sets`] (system calls and `-e`), [`numbers`] (error names), [`output`], [`signals`] and
+//! What tools share: [`tables`], [`decode`], [`select`], [`qualify`] and [`sets`] (system calls and `-e`), [`numbers`] (error names), [`output`], [`signals`] and
 //! [`ending`] (the tool as a process of its own), [`setup`] (what the options of `trace` mean), [`launch`] and [`diagnose`] (getting at a process, or saying why not).
 
 #![forbid(unsafe_code)]
@@ -16,6 +16,7 @@ macro_rules! put {
 }
 
 pub mod cli;
+pub mod decode;
 pub mod diagnose;
 pub mod ending;
 pub mod failure;

@@ -2,11 +2,12 @@
 
 use kernel_model::abi::{PtraceEvent, Signal};
 
-use super::args::{put_call, words};
-use super::call::{InCall, name, put_result};
+use super::args::{Words, words};
+use super::call::{InCall, name, put_call, put_rest, put_result};
 use super::follow::{Follow, LeftAt, Next};
 use super::tasks::Open;
 use super::view::{CallView, Ended, Outcome, What};
+use crate::decode::{Begun, STACK, sigreturn_result};
 use crate::qualify::Ending;
 
 impl Follow<'_> {
@@ -20,7 +21,7 @@ impl Follow<'_> {
         let call = self.options.calls.get(abi, number);
         let task = &mut self.tasks[key];
         task.midway = false;
-        let (mut args, mut pc) = ([0; 6], None);
+        let (mut args, mut pc, mut begun) = ([0; 7], None, Begun::default());
         let mut text = std::mem::take(&mut self.text);
         text.clear();
         if self.needs.arguments {
@@ -30,30 +31,46 @@ impl Follow<'_> {
             if !bare && let Ok(regs) = task.registers() {
                 (args, pc) = (words(&regs, abi), Some(regs.rip));
             }
-            put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
+            begun = put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
         }
         let began = self.now;
         let open = |text| Open {
-            call: InCall { id, number, abi, words: [args[0], args[1]] },
-            words: args,
+            call: InCall { id, number, abi, words: args, begun },
+            words: six(&args),
             began,
             text,
             injected,
         };
         if call.is_some_and(|call| call.never_returns()) && !injected && !leaves {
             if !self.needs.joined {
-                let call = CallView { name: name(call, number), number, abi, id, words: args, text: &text };
+                let call = CallView { name: name(call, number), number, abi, id, words: six(&args), text: &text };
                 self.tell(key, pc, What::Begins(call));
                 text.clear();
             }
             let open = open(std::mem::take(&mut text));
-            self.tell_end(key, pc, &open, Outcome::Never, b"?", false);
+            let mut result = Vec::new();
+            // What sigreturn restores can be read from its frame; of the others nobody hears again.
+            let task = &mut self.tasks[key];
+            let restored = match call {
+                Some(call) if call.name == "rt_sigreturn" && abi == 0 && self.needs.arguments => {
+                    sigreturn_result(task.memory(), args[STACK])
+                }
+                _ => None,
+            };
+            match restored {
+                Some(register) => {
+                    let limit = self.options.show.limit;
+                    put_result(&mut result, call, &args, abi, register, task.memory(), limit);
+                }
+                None => result.push(b'?'),
+            }
+            self.tell_end(key, pc, &open, Outcome::Never, b"", &result, false);
             text = open.text;
         } else if self.needs.joined {
             task.calls.push(open(std::mem::take(&mut text)));
         } else {
             task.calls.push(open(Vec::new()));
-            let call = CallView { name: name(call, number), number, abi, id, words: args, text: &text };
+            let call = CallView { name: name(call, number), number, abi, id, words: six(&args), text: &text };
             self.tell(key, pc, What::Begins(call));
         }
         self.text = text;
@@ -116,11 +133,19 @@ impl Follow<'_> {
         }
         let call = self.options.calls.get(abi, number);
         let mut result = std::mem::take(&mut self.text);
+        let mut rest = std::mem::take(&mut self.rest);
         result.clear();
+        rest.clear();
+        let limit = self.options.show.limit;
         let (outcome, pc) = match task.registers() {
             Ok(regs) => {
                 if self.needs.arguments {
-                    put_result(&mut result, call, regs.rax, abi);
+                    let words = began.as_ref().map_or([0; 7], |open| open.call.words);
+                    let injected = began.as_ref().is_some_and(|open| open.injected);
+                    if let Some(open) = began.as_ref().filter(|_| !injected) {
+                        put_rest(&mut rest, call, &open.call, regs.rax, task.memory(), limit);
+                    }
+                    put_result(&mut result, call, &words, abi, regs.rax, task.memory(), limit);
                 }
                 (outcome(regs.rax, abi), Some(regs.rip))
             }
@@ -130,7 +155,7 @@ impl Follow<'_> {
             }
         };
         match began {
-            Some(open) => self.tell_end(key, pc, &open, outcome, &result, false),
+            Some(open) => self.tell_end(key, pc, &open, outcome, &rest, &result, false),
             None => {
                 let call =
                     CallView { name: name(call, number), number, abi, id: event.e, words: [0; 6], text: b"" };
@@ -148,15 +173,17 @@ impl Follow<'_> {
                 self.tell(key, pc, What::Ends(ended));
             }
         }
-        self.text = result;
+        (self.text, self.rest) = (result, rest);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
     pub(super) fn tell_end(
         &mut self,
         key: usize,
         pc: Option<u64>,
         open: &Open,
         outcome: Outcome,
+        rest: &[u8],
         result: &[u8],
         cut: bool,
     ) {
@@ -174,7 +201,7 @@ impl Follow<'_> {
         let call = CallView { name, number, abi, id, words: open.words, text: &open.text };
         let spent = self.needs.times.then(|| self.now.steady - open.began.steady);
         let (began, injected) = (Some(open.began), open.injected);
-        let ended = Ended { call, outcome, rest: b"", result, began, spent, injected, cut };
+        let ended = Ended { call, outcome, rest, result, began, spent, injected, cut };
         self.tell(key, pc, What::Ends(ended));
     }
 
@@ -182,10 +209,16 @@ impl Follow<'_> {
     pub(super) fn cut_calls(&mut self, key: usize) {
         for open in std::mem::take(&mut self.tasks[key].calls) {
             if self.needs.joined {
-                self.tell_end(key, None, &open, Outcome::Never, b"?", true);
+                self.tell_end(key, None, &open, Outcome::Never, b"", b"?", true);
             }
         }
     }
+}
+
+/// The argument words without the stack pointer.
+fn six(words: &Words) -> [u64; 6] {
+    let [a, b, c, d, e, f, _] = *words;
+    [a, b, c, d, e, f]
 }
 
 /// Errors are -4095 to -1 in the result register (MAX_ERRNO, linux/err.h).

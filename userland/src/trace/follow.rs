@@ -4,6 +4,7 @@
 //! Calls are in `calls`. A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{EventQueue, read_text};
@@ -12,9 +13,12 @@ use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Options;
+use super::call::InCall;
+use super::first::put_exec;
 use super::moment::Moment;
-use super::tasks::Task;
-use super::view::{Happened, Joined, Needs, Outcome, View, What, Who};
+use super::tasks::{Open, Task};
+use super::view::{CallView, Happened, Joined, Needs, Outcome, View, What, Who};
+use crate::decode::Begun;
 use crate::diagnose;
 use crate::failure::Failure;
 use crate::signals::Signals;
@@ -82,12 +86,16 @@ pub struct Follow<'h> {
     pub(super) now: Moment,
     /// Used again for each call, so that none allocates.
     pub(super) text: Vec<u8>,
+    /// The same for arguments that only a call's end can tell.
+    pub(super) rest: Vec<u8>,
     signals: Option<&'h Signals>,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
     pub(super) root: Option<Pid>,
     root_status: Option<Status>,
     pub(super) left_at: Option<LeftAt>,
+    /// The words of the command that the tool has started.
+    command: Vec<OsString>,
 }
 
 impl<'h> Follow<'h> {
@@ -116,7 +124,13 @@ impl<'h> Follow<'h> {
             root: None,
             root_status: None,
             left_at: None,
+            command: Vec::new(),
         })
+    }
+
+    /// The command that the first task was made to execute: its first line says so.
+    pub fn began_with(&mut self, command: &[OsString]) {
+        self.command = command.to_vec();
     }
 
     /// Whether this pid is traced already.
@@ -160,10 +174,41 @@ impl<'h> Follow<'h> {
         self.tell(key, None, What::Joins(joined));
         self.tell_program(key);
         self.queue.watch(fd, key as u64)?;
+        if matches!(started, Started::Here) {
+            self.exec_was(key);
+        }
         match self.tasks[key].resume(self.mask(key)) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()), // an end is an event like others
             Err(errno) => Err(errno),
         }
+    }
+
+    /// The line of the exec by which the command began.
+    fn exec_was(&mut self, key: usize) {
+        /// Code segment of 32-bit programs: __USER32_CS of asm/segment.h.
+        const CODE_32: u64 = 0x23;
+        let calls = &self.options.calls;
+        let Some(exec) = calls.tables()[0].iter().find(|call| call.name == "execve") else { return };
+        if self.command.is_empty() || !self.options.select.has(0, exec.number) {
+            return;
+        }
+        let (number, limit) = (exec.number, self.options.show.limit);
+        let task = &mut self.tasks[key];
+        let Ok(regs) = task.registers() else { return };
+        let mut text = Vec::new();
+        let narrow = regs.cs == CODE_32;
+        if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, limit) {
+            return;
+        }
+        let call = InCall { id: 0, number, abi: 0, words: [0; 7], begun: Begun::default() };
+        let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false };
+        if !self.needs.joined {
+            let text = std::mem::take(&mut open.text);
+            let name = exec.name.into();
+            let view = CallView { name, number, abi: 0, id: 0, words: open.words, text: &text };
+            self.tell(key, None, What::Begins(view));
+        }
+        self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
     }
 
     /// Until the last task has ended.
@@ -372,7 +417,7 @@ impl<'h> Follow<'h> {
         while let Some(open) = self.tasks[key].calls.pop() {
             let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {
-                self.tell_end(key, None, &open, Outcome::Value(0), b"0", false);
+                self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
             }
         }
         self.tell(key, None, What::Image);

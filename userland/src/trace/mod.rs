@@ -1,12 +1,13 @@
 //! `tracefd trace`: every call of processes with its name, arguments and result; signals, births, ends.
 //!
 //! [`run`] starts a command or attaches, then hands over to [`follow`], which reads events and keeps [`tasks`]; [`args`]
-//! and [`call`] make text of registers and memory. What happens is told to a [`view::View`], which is one of
+//! and [`call`] have [`crate::decode`] make text of registers and memory. What happens is told to a [`view::View`], which is one of
 //! [`crate::format`] or [`summary`]; [`mod@print`] makes lines. [`inject`] is what `-e inject=` does to calls.
 
 pub mod args;
 pub mod call;
 mod calls;
+pub mod first;
 pub mod follow;
 pub mod inject;
 pub mod moment;
@@ -107,7 +108,11 @@ pub fn run(
 ) -> Result<End, Failure> {
     let mut follow = Follow::new(host, options, view, signals)?;
     let root = match target {
-        Target::Command(command) => launch::spawn(host, command)?,
+        Target::Command(command) => {
+            let root = launch::spawn(host, command)?;
+            follow.began_with(&command.words);
+            root
+        }
         Target::Program(program) => host
             .spawn(program)
             .map_err(|errno| Failure::Machine(format!("cannot start the program: {errno}")))?,

@@ -88,7 +88,7 @@ fn one_process_from_its_first_call_to_its_exit() {
         lines(&text),
         [
             r#"write(1, "hi", 2) = 2"#,
-            r#"open("hi", 0x80000, 00) = -1 ENOENT (No such file or directory)"#,
+            r#"open("hi", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)"#,
             "--- SIGUSR1 {SIG_DFL} ---",
             "rt_sigreturn() = ?",
             "exit_group(3) = ?",
@@ -153,14 +153,7 @@ fn a_filter_hides_calls_and_asks_for_no_end_of_hidden_ones() {
         vec![pre(7, 39, 1, [0; 3]), pre(7, 3, 2, [5, 0, 0]), post(7, 3, 2, -9), death(7, Status::exited(0))];
     let (text, log, _) =
         traced(&Fake::new(7, Status::exited(0), script), &program(), &options(false, "trace=close"));
-    assert_eq!(
-        lines(&text),
-        [
-            "close(5) = -1 EBADF (Bad file descriptor)"
-                .replace("Bad file descriptor", nix::errno::Errno::EBADF.desc()),
-            "+++ exited with 0 +++".to_owned()
-        ]
-    );
+    assert_eq!(lines(&text), ["close(5) = -1 EBADF (Bad file descriptor)", "+++ exited with 0 +++",]);
     assert_eq!(log[2..], ["write 7", "write 7", "write 7 post", "write 7", "wait 7"]);
 }
 
@@ -236,11 +229,11 @@ fn nested_calls_pair_up_by_their_id() {
     assert_eq!(
         lines(&text)[..5],
         [
-            "read(0, NULL, 0 <unfinished ...>",
+            "read(0, <unfinished ...>",
             "--- SIGUSR1 {SIG_DFL} ---",
             "getpid() = 7",
             "rt_sigreturn() = ?",
-            "<... read resumed>) = -1 EINTR (Interrupted system call)",
+            "<... read resumed>NULL, 0) = -1 EINTR (Interrupted system call)",
         ]
     );
 }
