@@ -262,7 +262,7 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Linux on x86-64. Parsing takes some 50 µs.
+    /// Linux on x86-64. It is parsed once, at the start.
     pub fn linux() -> Calls {
         Calls {
             tables: vec![Table::parse(include_str!("x86_64.tsv")), Table::parse(include_str!("i386.tsv"))],
