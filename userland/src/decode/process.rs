@@ -189,7 +189,7 @@ fn rusage(args: &mut Args<'_>, address: u64) {
 fn put_limit(args: &mut Args<'_>, limit: u64, infinity: u64, name: &str) {
     match limit {
         _ if limit == infinity => args.text(name),
-        _ if limit > 1024 && limit % 1024 == 0 => put!(args.out, "{}*1024", limit / 1024),
+        _ if limit > 1024 && limit.is_multiple_of(1024) => put!(args.out, "{}*1024", limit / 1024),
         _ => put!(args.out, "{limit}"),
     }
 }

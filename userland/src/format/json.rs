@@ -142,7 +142,7 @@ pub(super) fn error_name(number: i32) -> String {
 
 impl View for Json {
     fn needs(&self) -> Needs {
-        Needs { arguments: true, joined: true, times: true, pc: false, programs: true }
+        Needs { arguments: true, joined: true, times: true, pc: false, programs: true, ends: false }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

@@ -83,7 +83,7 @@ impl Sequence {
 
 impl View for Sequence {
     fn needs(&self) -> Needs {
-        Needs { arguments: true, joined: true, times: false, pc: false, programs: true }
+        Needs { arguments: true, joined: true, times: false, pc: false, programs: true, ends: false }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

@@ -132,7 +132,7 @@ fn signal_text(signal: Signal, handler: u64) -> String {
 impl View for Text {
     fn needs(&self) -> Needs {
         let (times, pc) = (self.style.times.any(), self.style.pc);
-        Needs { arguments: true, joined: self.joined, times, pc, programs: false }
+        Needs { arguments: true, joined: self.joined, times, pc, programs: false, ends: !self.joined }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

@@ -9,6 +9,7 @@ use super::tasks::Open;
 use super::view::{CallView, Ended, Outcome, What};
 use crate::decode::{Begun, STACK, sigreturn_result};
 use crate::qualify::Ending;
+use crate::tables::Call;
 
 impl Follow<'_> {
     pub(super) fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
@@ -27,7 +28,8 @@ impl Follow<'_> {
         if self.needs.arguments {
             // Without arguments and pc there is nothing to read. Unreadable registers: it is dying, and the line says
             // `<unfinished ...>` presently.
-            let bare = call.is_some_and(|call| call.arguments.is_empty()) && !self.needs.pc;
+            let shows = |call: &Call| !call.arguments.is_empty() || call.never_returns();
+            let bare = call.is_some_and(|call| !shows(call)) && !self.needs.pc;
             if !bare && let Ok(regs) = task.registers() {
                 (args, pc) = (words(&regs, abi), Some(regs.rip));
             }
@@ -43,7 +45,8 @@ impl Follow<'_> {
         };
         if call.is_some_and(|call| call.never_returns()) && !injected && !leaves {
             if !self.needs.joined {
-                let call = CallView { name: name(call, number), number, abi, id, words: six(&args), text: &text };
+                let call =
+                    CallView { name: name(call, number), number, abi, id, words: six(&args), text: &text };
                 self.tell(key, pc, What::Begins(call));
                 text.clear();
             }
@@ -205,7 +208,17 @@ impl Follow<'_> {
         self.tell(key, pc, What::Ends(ended));
     }
 
-    /// The task has ended inside these calls.
+    /// The task has died, and with it its calls.
+    pub(super) fn end_calls(&mut self, key: usize) {
+        if !self.needs.ends {
+            return self.cut_calls(key);
+        }
+        while let Some(open) = self.tasks[key].calls.pop() {
+            self.tell_end(key, None, &open, Outcome::Never, b"", b"?", false);
+        }
+    }
+
+    /// The task is gone from inside these calls.
     pub(super) fn cut_calls(&mut self, key: usize) {
         for open in std::mem::take(&mut self.tasks[key].calls) {
             if self.needs.joined {

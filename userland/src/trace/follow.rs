@@ -119,6 +119,7 @@ impl<'h> Follow<'h> {
             view,
             now: Moment::now(),
             text: Vec::with_capacity(512),
+            rest: Vec::with_capacity(512),
             signals,
             replaced: Vec::new(),
             root: None,
@@ -435,6 +436,9 @@ impl<'h> Follow<'h> {
 
     /// `None`: nobody can know the status, because another thread's exec ended this one.
     fn death(&mut self, key: usize, status: Option<Status>) {
+        if status.is_some() {
+            self.end_calls(key);
+        }
         self.cut_calls(key);
         let Some(status) = status else {
             let Task { pid, process, .. } = self.tasks[key];

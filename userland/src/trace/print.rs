@@ -137,7 +137,7 @@ impl Printer {
             self.interrupt();
             self.lead(head);
             put!(&mut self.piece, "<... {name} resumed>");
-            self.column = 0;
+            self.column = self.piece.len();
         }
         self.piece.extend_from_slice(rest);
         self.piece.extend_from_slice(b") ");

@@ -32,6 +32,8 @@ pub struct Needs {
     pub pc: bool,
     /// The names of program files.
     pub programs: bool,
+    /// A call that its task died in is told to have ended, without a result.
+    pub ends: bool,
 }
 
 /// One thing that happened.
