@@ -41,11 +41,8 @@ fn filtered(subject: &Subject) -> Outcome {
     ensure(traced.said("left").is_empty(), || format!("left behind: {:?}", traced.said("left")))?;
     let text = std::fs::read_to_string(&trace)?;
     let tasks = trace_text::check(&text)?;
-    match subject.tasks {
-        Some(expected) => {
-            ensure(tasks == expected, || format!("{tasks} tasks in the trace, not {expected}"))?
-        }
-        None => {}
+    if let Some(expected) = subject.tasks {
+        ensure(tasks == expected, || format!("{tasks} tasks in the trace, not {expected}"))?;
     }
     // Nothing but what was selected.
     ensure(!text.contains(" mmap(") && !text.contains(" brk("), || "a call that was not selected".into())
