@@ -21,6 +21,11 @@ impl Linux {
             Leave::Free(verdict) if !tracee.filtered => verdict,
             Leave::Free(_) | Leave::Dead => {
                 let _ = sys::kill(tracee.pid, libc::SIGKILL);
+                // One that is exiting already is not woken by a signal (complete_signal), only by us.
+                if matches!(&tracee.life, Life::Stopped(held) if held.stop == Stop::Event(libc::PTRACE_EVENT_EXIT))
+                {
+                    let _ = sys::restart(libc::PTRACE_CONT, tracee.pid, 0);
+                }
                 tracee.life = Life::Leaving;
                 return Ok(());
             }
