@@ -169,7 +169,10 @@ fn explore() -> Result<(), Failed> {
         player.play(&scenario.to_string()).map_err(TestCaseError::fail)
     });
     match result {
-        Ok(()) => Ok(eprintln!("differential: {cases} cases agree (seed {seed})")),
+        Ok(()) => {
+            eprintln!("differential: {cases} cases agree (seed {seed})");
+            Ok(())
+        }
         Err(TestError::Abort(reason)) => Err(reason.to_string().into()),
         Err(TestError::Fail(reason, scenario)) => {
             let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("seed-{seed}.scenario"));
