@@ -206,6 +206,15 @@ pub(crate) fn is_discarded(pid: i32, signal: i32) -> bool {
     }
 }
 
+/// Whether a signal that was sent to this thread waits to be delivered.
+pub(crate) fn has_pending(pid: i32, signal: i32) -> bool {
+    let set = read(pid, "status").ok().and_then(|status| {
+        let word = status_words(&status, "SigPnd").next()?.to_owned();
+        u64::from_str_radix(&word, 16).ok()
+    });
+    set.is_some_and(|set| set >> (signal - 1) & 1 != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

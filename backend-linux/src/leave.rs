@@ -21,6 +21,11 @@ impl Linux {
             Leave::Free(verdict) if !tracee.filtered => verdict,
             Leave::Free(_) | Leave::Dead => {
                 let _ = sys::kill(tracee.pid, libc::SIGKILL);
+                // One that is exiting already is not woken by a signal (complete_signal), only by us.
+                if matches!(&tracee.life, Life::Stopped(held) if held.stop == Stop::Event(libc::PTRACE_EVENT_EXIT))
+                {
+                    let _ = sys::restart(libc::PTRACE_CONT, tracee.pid, 0);
+                }
                 tracee.life = Life::Leaving;
                 return Ok(());
             }
@@ -35,7 +40,17 @@ impl Linux {
                 let _ = sys::interrupt(tracee.pid);
                 let pid = tracee.pid;
                 let was = std::mem::replace(&mut tracee.life, Life::Leaving);
-                if let Some(raw) = stops.then(|| wait_for(pid, false)).flatten().map(Raw::decode) {
+                let mut came = stops.then(|| wait_for(pid, false)).flatten().map(Raw::decode);
+                // The trap of a step may be pending behind the interrupt's stop: it is ours, and no step is armed now
+                // that would raise another.
+                if came == Some(Raw::Trap)
+                    && matches!(was, Life::Running(Request::Step))
+                    && facts::has_pending(pid, libc::SIGTRAP)
+                    && sys::restart(libc::PTRACE_CONT, pid, 0).is_ok()
+                {
+                    came = wait_for(pid, false).map(Raw::decode);
+                }
+                if let Some(raw) = came {
                     let tracee = self.table.get_mut(task)?;
                     if let Raw::End(status) = raw {
                         let _ = sys::wait(Target::One(pid), false, true);

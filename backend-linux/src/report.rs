@@ -32,8 +32,9 @@ impl Linux {
             return None;
         }
         let was_listening = matches!(tracee.life, Life::Running(Request::Listen));
+        let was_stepping = matches!(tracee.life, Life::Running(Request::Step));
         let stop = tracee.classify(raw)?;
-        let mut held = Held { was_listening, ..Held::new(stop) };
+        let mut held = Held { was_listening, was_stepping, ..Held::new(stop) };
         if tracee.filtered && stop == Stop::Entry {
             tracee.keep_child(&mut held);
         }
