@@ -205,11 +205,11 @@ pub struct TraceArgs {
     #[arg(short, long, value_name = "N", default_value_t = 32, help_heading = "How it is shown")]
     pub string_limit: usize,
 
-    /// Structures, lists and the environment in full
+    /// Taken as in strace, without effect yet: structures and lists are abbreviated as without it
     #[arg(short, long = "no-abbrev", help_heading = "How it is shown")]
     pub verbose: bool,
 
-    /// Strings with bytes that are not printable in hexadecimal; twice: all strings
+    /// Taken as in strace, without effect yet: strings are shown as without it
     #[arg(short = 'x', long = "strings-in-hex", action = ArgAction::Count, help_heading = "How it is shown")]
     pub hex: u8,
 
