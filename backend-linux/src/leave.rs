@@ -10,7 +10,7 @@ use crate::birth::free_unseen;
 use crate::facts;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Target};
-use crate::tracee::{Held, Life, Request, Tracee};
+use crate::tracee::{Held, Life, Phase, Request, Tracee};
 use crate::wait::wait_for;
 
 impl Linux {
@@ -30,6 +30,9 @@ impl Linux {
                 return Ok(());
             }
         };
+        if verdict == Verdict::Proceed {
+            tracee.pass_entry();
+        }
         match tracee.life {
             Life::Stopped(_) => {
                 let done = tracee.let_free(verdict).is_ok();
@@ -117,6 +120,22 @@ impl Linux {
 }
 
 impl Tracee {
+    /// Lets a task that is stopped at the entry of a call go on into it, as far as an interrupt allows. Detaching wakes
+    /// it with TIF_SIGPENDING set (ptrace_signal_wake_up), which a call not yet begun takes for a signal; for one that
+    /// then says EINTR, only a stop after it lets us hide that.
+    fn pass_entry(&mut self) {
+        let pid = self.pid;
+        let abi = self.call.abi;
+        let breaks = self.held().is_some_and(|held| {
+            held.stop == Stop::Entry
+                && held.fetch(pid).is_ok_and(|regs| abi.is_broken_by_interrupt(regs.orig_rax))
+        });
+        if breaks && sys::interrupt(pid).is_ok() && sys::restart(libc::PTRACE_CONT, pid, 0).is_ok() {
+            self.phase = Phase::Unseen;
+            self.life = Life::Running(Request::Cont);
+        }
+    }
+
     /// Detaches at `raw`; whether that worked, and the child that `raw` tells of.
     fn free_at(&mut self, raw: Raw) -> (bool, Option<i32>) {
         let was_listening = matches!(self.life, Life::Running(Request::Listen));
@@ -125,6 +144,13 @@ impl Tracee {
         self.life = Life::Stopped(Held { was_listening, ..Held::new(stop) });
         // A step's trap is ours, and nobody waits for it any more.
         let verdict = if matches!(stop, Stop::Step { .. }) { Verdict::Skip } else { Verdict::Proceed };
+        self.pass_entry();
+        if matches!(self.life, Life::Running(_)) {
+            return match wait_for(self.pid, false).map(Raw::decode) {
+                None | Some(Raw::End(_)) => (false, None),
+                Some(raw) => self.free_at(raw),
+            };
+        }
         (self.let_free(verdict).is_ok(), child)
     }
 }
