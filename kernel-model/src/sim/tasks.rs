@@ -47,7 +47,7 @@ impl Sim {
             .processes
             .get_mut(&pid.0)
             .filter(|process| process.trace.as_ref().is_some_and(|trace| trace.task == task));
-        process.map(|process| (process, pid)).ok_or(Error::Gone)
+        process.map(|process| (&mut **process, pid)).ok_or(Error::Gone)
     }
 
     /// One that is stopped, too.
@@ -60,7 +60,7 @@ impl Sim {
     pub(super) fn any(&mut self, pid: Pid, start: u64) -> Result<&mut Process> {
         let process =
             self.processes.get_mut(&pid.0).filter(|process| process.start == start && !process.is_zombie());
-        process.ok_or(Error::Gone)
+        process.map(|process| &mut **process).ok_or(Error::Gone)
     }
 
     /// Ends a stop.
@@ -112,7 +112,7 @@ impl Sim {
         if let Ok((slot, pid)) = self.slot(task) {
             let spawned = slot.spawned;
             self.free(task);
-            if spawned && self.processes.get(&pid.0).is_some_and(Process::is_zombie) {
+            if spawned && self.processes.get(&pid.0).is_some_and(|process| process.is_zombie()) {
                 self.processes.remove(&pid.0);
             }
         }
