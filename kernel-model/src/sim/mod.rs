@@ -2,7 +2,7 @@
 //!
 //! From the outside in: `machine.rs` answers the kernel above; `sched.rs` gives turns; `calls.rs`, `files.rs`,
 //! `family.rs`, `signal.rs` and `frames.rs` are the system; `cpu.rs`, `alu.rs`, `fpu.rs` and `memory.rs` the hardware; [`asm`] makes programs
-//! from text; `kept.rs` makes copies cheap.
+//! from text; `look.rs` is for explorers, and `kept.rs` makes copies cheap.
 //! RFC 0004 has the language, the calls' numbers, and what is decided where real systems differ.
 //!
 //! ```
@@ -29,6 +29,7 @@ mod fpu;
 mod frames;
 mod kept;
 mod log;
+mod look;
 mod machine;
 mod memory;
 mod names;
@@ -48,6 +49,7 @@ use asm::{AsmError, Image};
 use files::File;
 use kept::Kept;
 use log::{Bell, Log};
+pub use look::{Doing, Look};
 pub use names::{CALLS, CallInfo, SimNames, call, constant};
 use process::{Kind, Process};
 

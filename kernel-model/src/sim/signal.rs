@@ -116,7 +116,7 @@ impl Sim {
             {
                 trace.held = None;
                 let task = trace.task;
-                self.reports.retain(|(other, _)| *other != task);
+                self.forget_reports(task);
             }
             return;
         }

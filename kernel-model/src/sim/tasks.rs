@@ -1,5 +1,7 @@
 //! The table of tasks, and what a stop turns into when it ends.
 
+use std::collections::VecDeque;
+
 use crate::abi::{Errno, Pid};
 use crate::machine::{Error, Report, Result, Task, Verdict};
 
@@ -102,6 +104,19 @@ impl Sim {
     pub(super) fn is_backed_up(process: &Process, report: Report) -> bool {
         matches!(report, Report::Interrupt | Report::GroupStop { .. })
             && matches!(process.next, Next::Wait(_))
+    }
+
+    /// Nobody will hear of these: a child that one of them tells of is let go, for nobody else could (contract 1).
+    pub(super) fn forget_reports(&mut self, task: Task) {
+        let (lost, kept): (VecDeque<_>, _) = self.reports.drain(..).partition(|(other, _)| *other == task);
+        self.reports = kept;
+        for (_, report) in lost {
+            if let Report::Born { child, pid } = report {
+                self.process(pid).trace = None;
+                self.free(child);
+                self.log.add(pid, || "detached: its birth was not told yet".into());
+            }
+        }
     }
 
     /// The end of a task was told. What the owner started is thereby waited for.
