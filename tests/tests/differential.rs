@@ -15,7 +15,7 @@ use std::time::Duration;
 use conformance::differential::compare::compare;
 use conformance::differential::generate::scenario;
 use conformance::differential::machines::Output;
-use conformance::differential::scenario::Scenario;
+use kernel_model::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
@@ -123,7 +123,7 @@ fn work(dir: &Path) -> Result<(), String> {
         }
         let mut text = vec![0; size.trim().parse().map_err(|error| told(&error))?];
         requests.read_exact(&mut text).map_err(|error| told(&error))?;
-        let scenario = Scenario::parse(&String::from_utf8_lossy(&text))?;
+        let scenario = Scenario::parse(&String::from_utf8_lossy(&text)).map_err(|error| told(&error))?;
         if let Err(difference) = compare(&scenario, &mut output) {
             eprintln!("{difference}");
         }

@@ -1,8 +1,9 @@
 //! [`compare`]: both machines' observations of a scenario, and where they part.
 
+use kernel_model::scenario::Scenario;
+
 use super::drive::Observation;
 use super::machines::{Output, on_linux, on_sim};
-use super::scenario::Scenario;
 
 /// Plays a scenario on both machines. An error shows both sides.
 pub fn compare(scenario: &Scenario, output: &mut Output) -> Result<(), String> {

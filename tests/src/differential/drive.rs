@@ -5,10 +5,10 @@ use std::fmt;
 
 use kernel_model::abi::{Errno, OpenFlags};
 use kernel_model::client::{EventQueue, Handle};
+use kernel_model::scenario::{Children, Scenario};
 use kernel_model::scheme::{Host, Program};
 
 use super::machines::Calls;
-use super::scenario::{Children, Scenario};
 use super::session::Session;
 
 /// What a tracer and the world saw.
@@ -50,7 +50,8 @@ pub fn drive(
     scenario: &Scenario,
     program: &Program,
 ) -> Result<Observation, Errno> {
-    let manner = scenario.manner;
+    let [tracer] = &scenario.clients[..] else { return Err(Errno::EINVAL) };
+    let manner = tracer.manner;
     // Reads that wait for one task would starve the others.
     let queue = match manner.queue || manner.children == Children::Follow {
         true => Some(EventQueue::open(host, OpenFlags::empty())?),
@@ -58,7 +59,7 @@ pub fn drive(
     };
     let pid = host.spawn(program)?;
     let how = (manner.experimental, manner.exclusive);
-    let mut sessions = vec![Session::open(host, calls, queue.as_ref(), pid, &scenario.main, how)?];
+    let mut sessions = vec![Session::open(host, calls, queue.as_ref(), pid, &tracer.main, how)?];
     while sessions.iter().any(|session| !session.is_done()) {
         let mut moved = false;
         for at in 0..sessions.len() {
@@ -71,7 +72,7 @@ pub fn drive(
                     }
                     Children::Follow => {
                         let queue = queue.as_ref();
-                        sessions.push(Session::open(host, calls, queue, child, &scenario.child, how)?);
+                        sessions.push(Session::open(host, calls, queue, child, &tracer.child, how)?);
                     }
                 }
             }
