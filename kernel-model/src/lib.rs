@@ -8,13 +8,14 @@
 //! 4. [`core`]: tasks, seats, who holds a stop, queues, waiters. Knows no mask and no path, never blocks.
 //! 5. [`front`]: one tracing API per module, on `core`; [`kernel`] puts descriptors around them.
 //! 6. [`local`] and [`shared`]: two ways for a client to wait. [`client`]: typed handles for tools.
-//! 7. [`sim`]: a deterministic machine. [`scenario`]: who does what on it, as a text.
+//! 7. [`sim`]: a deterministic machine. [`scenario`]: who does what on it, as a text; [`explore`]: in every order.
 
 #![forbid(unsafe_code)]
 
 pub mod abi;
 pub mod client;
 pub mod core;
+pub mod explore;
 pub mod front;
 pub mod kernel;
 pub mod local;

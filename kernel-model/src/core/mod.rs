@@ -8,9 +8,10 @@
 //! - A **waiter** is one operation that could not finish. A report wakes it; who sleeps, and how, is not decided here.
 //!
 //! `seat` and `filter` are what front-ends call, `report` what the machine causes, `hold` the one rule, `waiter` and `access`
-//! the rest.
+//! the rest; `audit` is for those who check all of it from outside.
 
 mod access;
+mod audit;
 mod filter;
 mod hold;
 mod report;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 pub use access::Policy;
+pub use audit::{Keeper, Session};
 pub use filter::{Inherit, SeatRef, Sets};
 pub use seat::{Grab, Order};
 pub use waiter::{On, WaiterId};
@@ -168,6 +170,11 @@ impl<M: Machine> Core<M> {
     /// What is below.
     pub fn machine(&mut self) -> &mut M {
         &mut self.machine
+    }
+
+    /// The same, for those who only look.
+    pub fn machine_ref(&self) -> &M {
+        &self.machine
     }
 
     /// Looks for one report and acts on it. False: there was none, or the wait was ended by a wake.

@@ -2,7 +2,7 @@
 //!
 //! [`parse`](Scenario::parse) and [`Display`](std::fmt::Display) are each other's reverse. Two things are done with one: a
 //! client of `at` lines ([`script`]) is *played*, once, on any machine; clients of [`Act`]s are *explored*, in every order,
-//! on the simulator (RFC 0008).
+//! on the simulator ([`crate::explore`]).
 //!
 //! ```
 //! use kernel_model::scenario::Scenario;

@@ -1,0 +1,155 @@
+//! The explorer finds every quirk with the rule it breaks, by a shortest schedule that replays, and nothing without one.
+//!
+//! Scenarios are `scenarios/*.scenario`; what is too large for a build without optimisation is gone through by hand
+//! (RFC 0008 has the figures).
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use kernel_model::explore::quirk::Quirk;
+use kernel_model::explore::schedule::{Made, Schedule};
+use kernel_model::explore::search::{Found, explore};
+use kernel_model::explore::{Rule, Setup};
+use kernel_model::scenario::Scenario;
+
+/// More states than any scenario here has, and few enough to end soon.
+const MOST: usize = 30_000;
+/// Gone through by hand: half a million states.
+const BY_HAND: [&str; 1] = ["family"];
+
+/// Quirk, scenario, and the rule that shows it.
+const FOUND: [(&str, &str, Rule); 12] = [
+    ("F5", "F5", Rule::NoOrphanStop),
+    ("F7", "F7", Rule::HeldIsHeld),
+    ("F8", "F8", Rule::NoHang),
+    ("F9", "F9", Rule::NoHang),
+    ("F11", "F11", Rule::Ends),
+    ("F19", "F19", Rule::NoEventLost),
+    ("LIFO", "two-clients", Rule::Fifo),
+    ("TWICE", "F19", Rule::NoEventInvented),
+    ("DEAF", "F8", Rule::NoLostWakeUp),
+    ("SHARED", "two-clients", Rule::Independence),
+    ("DIES_TWICE", "F8", Rule::OneDeath),
+    ("CHILDREN_ESCAPE", "F5", Rule::HeldIsHeld),
+];
+
+fn dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios")
+}
+
+fn scenario(name: &str) -> Scenario {
+    let path = dir().join(name).with_extension("scenario");
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let scenario = Scenario::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(Scenario::parse(&scenario.to_string()).as_ref(), Ok(&scenario), "{name}: its text is another");
+    scenario
+}
+
+fn setup(name: &str, quirks: &[&str]) -> Setup {
+    let quirks: Vec<Quirk> = quirks.iter().map(|quirk| quirk.parse().expect("a quirk")).collect();
+    Setup::new(scenario(name), &quirks).expect("a scenario to explore")
+}
+
+fn look(setup: &Setup) -> Found {
+    explore(setup, MOST, |_| true)
+}
+
+#[test]
+fn nothing_is_found_where_nothing_is_broken() {
+    let mut names: Vec<String> = std::fs::read_dir(dir())
+        .expect("there are scenarios")
+        .filter_map(|entry| {
+            entry.ok()?.file_name().into_string().ok()?.strip_suffix(".scenario").map(str::to_owned)
+        })
+        .filter(|name| !BY_HAND.contains(&name.as_str()))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 7, "{names:?}");
+    for name in names {
+        let found = look(&setup(&name, &[]));
+        assert!(found.violation.is_none(), "{name}: {:?}", found.violation);
+        assert!(found.exhausted, "{name}: {:?}", found.progress);
+        eprintln!("{name}: {:?}", found.progress);
+    }
+}
+
+#[test]
+fn every_quirk_is_found_by_a_shortest_schedule_that_replays() {
+    for (quirk, name, rule) in FOUND {
+        let setup = setup(name, &[quirk]);
+        let found = look(&setup);
+        let Some((violation, moves)) = found.violation else { panic!("{quirk} is not found in {name}") };
+        assert_eq!(violation.rule, rule, "{quirk}: {violation}");
+        let schedule = Schedule::of(&setup, setup.scenario(), &violation, &moves);
+        let again = Schedule::parse(&schedule.to_string()).expect("its own text");
+        assert_eq!(again, schedule, "{quirk}");
+        let made = again.replay().unwrap_or_else(|error| panic!("{quirk}: {error}"));
+        assert_eq!(made.len(), moves.len(), "{quirk}: another rule breaks before");
+        let last: Option<&Made> = made.last();
+        assert_eq!(last.and_then(|made| made.violation.as_ref()), Some(&violation), "{quirk}");
+        assert!(made.iter().all(|made| !made.told.is_empty()), "{quirk}: a move does not say why");
+        // The same moves break nothing where nothing is broken: what shows is the quirk.
+        let healthy = Schedule { quirks: Vec::new(), ..schedule };
+        if let Ok(made) = healthy.replay() {
+            assert!(made.iter().all(|made| made.violation.is_none()), "{quirk}");
+        }
+    }
+}
+
+#[test]
+fn every_rule_is_seen_to_fail() {
+    let seen: BTreeSet<Rule> = FOUND.iter().map(|(.., rule)| *rule).collect();
+    assert_eq!(seen, Rule::ALL.into_iter().collect());
+}
+
+#[test]
+fn single_turns_find_the_same() {
+    for (quirk, name, rule) in FOUND.iter().filter(|(quirk, ..)| quirk.starts_with('F')) {
+        let found = look(&setup(name, &[quirk]).single_turns());
+        assert_eq!(found.violation.map(|(violation, _)| violation.rule), Some(*rule), "{quirk}");
+    }
+    for name in ["F5", "F7", "F8", "F11", "F19"] {
+        let (coarse, fine) = (look(&setup(name, &[])), look(&setup(name, &[]).single_turns()));
+        assert!(fine.exhausted && fine.violation.is_none(), "{name}: {:?}", fine.violation);
+        assert!(fine.progress.states > coarse.progress.states, "{name}");
+    }
+}
+
+#[test]
+fn a_search_is_the_same_twice_and_stops_where_it_is_told() {
+    let setup = setup("F9", &[]);
+    let (first, second) = (look(&setup), look(&setup));
+    assert_eq!(first.progress, second.progress);
+    let few = explore(&setup, 100, |_| true);
+    assert!(!few.exhausted && few.violation.is_none() && few.progress.states < first.progress.states);
+}
+
+#[test]
+fn a_schedule_that_cannot_happen_says_what_can() {
+    let setup = setup("F8", &["F8"]);
+    let (violation, moves) = look(&setup).violation.expect("found");
+    let mut schedule = Schedule::of(&setup, setup.scenario(), &violation, &moves);
+    schedule.moves.insert(1, "report".into());
+    let error = schedule.replay().expect_err("nothing was reported yet");
+    assert!(error.starts_with("move 2: `report` cannot happen here; these can: client a"), "{error}");
+}
+
+#[test]
+fn wrong_texts_are_told_with_their_line() {
+    let program = "program main\n sys exit, 0\n";
+    for (text, message) in [
+        (String::new(), "line 1: there is no program"),
+        (format!("spawn main\n{program}"), "line 1: `spawn` stands before the first client"),
+        (format!("client a\n  dance\n{program}"), "line 2: `dance` is nothing that a client does"),
+        (format!("client a\n  write main pre psot\n{program}"), "line 2: `psot` is no bit of a mask"),
+        (format!("client a\n  spawn mian\n{program}"), "line 3: `spawn mian`: there is no such program"),
+        (format!("client a\n  spawn main\n  at write pre\n{program}"), "line 3: a client has either"),
+        (format!("client a\nclient a\n{program}"), "line 2: there are two clients `a`"),
+        (format!("client a\ndeath b\n{program}"), "line 3: `death b`: there is no such client"),
+        (format!("client a\nends main: soon\n{program}"), "line 2: `soon` is no signal"),
+        ("client a\nprogram main\n sys exit, 0\n mvo rax, 1\n".into(), "line 4: "),
+    ] {
+        let error = Scenario::parse(&text).expect_err(&text).to_string();
+        assert!(error.starts_with(message), "{error}");
+    }
+}
