@@ -14,6 +14,7 @@ use kernel_model::abi::{Pid, Status};
 use kernel_model::scheme::Program;
 use userland::cli::{BackendName, Cli, Tool, TraceArgs};
 use userland::failure::Failure;
+use userland::lab;
 use userland::launch::{self, Command};
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
             Ok(status) => ending::like(status),
             Err(failure) => ending::failed("trace", &failure),
         },
+        Tool::Lab(tool) => lab::run(&tool).unwrap_or_else(|failure| ending::failed("lab", &failure)),
         Tool::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tracefd", &mut script);
