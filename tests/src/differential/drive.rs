@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kernel_model::abi::{Errno, OpenFlags};
+use kernel_model::abi::{Errno, OpenFlags, Status};
 use kernel_model::client::{EventQueue, Handle};
+use kernel_model::scenario::text::way;
 use kernel_model::scenario::{Children, Scenario};
 use kernel_model::scheme::{Host, Program};
 
@@ -82,9 +83,10 @@ pub fn drive(
         }
     }
     let status = host.wait(pid, true)?;
-    let status = status.map_or("no status".into(), |status| match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit {code}"),
-        (None, signal) => format!("signal {signal:?}"),
+    // Whether a core was dumped is not what is compared.
+    let status = status.map_or("no status".into(), |status| match status.signal() {
+        Some(signal) => way(Status::killed(signal)),
+        None => way(status),
     });
     let tasks =
         sessions.into_iter().enumerate().map(|(n, session)| (format!("task {n}"), session.seen)).collect();
