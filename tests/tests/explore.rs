@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use kernel_model::explore::quirk::Quirk;
 use kernel_model::explore::schedule::{Made, Schedule};
-use kernel_model::explore::search::{Found, explore};
+use kernel_model::explore::search::{Found, Progress, explore};
 use kernel_model::explore::{Rule, Setup};
 use kernel_model::scenario::Scenario;
 
@@ -132,6 +132,34 @@ fn a_schedule_that_cannot_happen_says_what_can() {
     schedule.moves.insert(1, "report".into());
     let error = schedule.replay().expect_err("nothing was reported yet");
     assert!(error.starts_with("move 2: `report` cannot happen here; these can: client a"), "{error}");
+}
+
+const RFC: &str = include_str!("../../rfcs/0008-explorer.md");
+
+#[test]
+fn the_rfc_s_example_runs_and_has_as_many_states_as_it_says() {
+    let text = RFC.split("```text\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
+    let found = look(&Setup::new(Scenario::parse(text).expect("a scenario"), &[]).expect("to explore"));
+    assert!(found.violation.is_none() && found.exhausted, "{:?}", found.violation);
+    let Progress { states, moves, depth, .. } = found.progress;
+    let said = format!("`{states} states, {moves} moves, depth {depth} ");
+    assert!(RFC.contains(&said), "{said}");
+}
+
+#[test]
+fn the_rfc_s_quirks_are_found_as_it_says() {
+    let section = RFC.split("### 4.4").nth(1).and_then(|rest| rest.split("## 5").next()).expect("there");
+    let rows = section.lines().filter_map(|line| line.strip_prefix("| `"));
+    let said: Vec<(&str, &str)> = rows
+        .filter_map(|row| Some((row.split('`').next()?, row.strip_suffix(" |")?.rsplit(' ').next()?)))
+        .collect();
+    let rule_of =
+        |rule: Rule| format!("X{}", 1 + Rule::ALL.iter().position(|known| *known == rule).unwrap_or(99));
+    assert_eq!(said.len(), 10);
+    for (quirk, rule) in said {
+        let found = FOUND.iter().find(|(name, ..)| *name == quirk);
+        assert_eq!(found.map(|(.., found)| rule_of(*found)).as_deref(), Some(rule), "{quirk}");
+    }
 }
 
 #[test]
