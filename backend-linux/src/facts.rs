@@ -64,6 +64,8 @@ pub(crate) struct Stat {
     flags: u64,
     /// Clock ticks after boot.
     pub(crate) start: u64,
+    /// The CPU it ran on last.
+    pub(crate) processor: usize,
 }
 
 impl Stat {
@@ -90,6 +92,7 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
         parent: number(4)? as u32,
         flags: number(9)?,
         start: number(22)?,
+        processor: number(39)? as usize,
     })
 }
 
@@ -209,6 +212,15 @@ pub(crate) fn is_discarded(pid: i32, signal: i32) -> bool {
     }
 }
 
+/// Whether a signal that was sent to this thread waits to be delivered.
+pub(crate) fn has_pending(pid: i32, signal: i32) -> bool {
+    let set = read(pid, "status").ok().and_then(|status| {
+        let word = status_words(&status, "SigPnd").next()?.to_owned();
+        u64::from_str_radix(&word, 16).ok()
+    });
+    set.is_some_and(|set| set >> (signal - 1) & 1 != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,7 +232,7 @@ mod tests {
             line.extend_from_slice(format!(" {field}").as_bytes());
         }
         let stat = parse_stat(&line).unwrap();
-        assert_eq!((stat.state, stat.parent, stat.flags, stat.start), (b'S', 3, 9, 22));
+        assert_eq!((stat.state, stat.parent, stat.flags, stat.start, stat.processor), (b'S', 3, 9, 22, 39));
         assert!(parse_stat(b"7 (x) S").is_none());
         assert!(parse_stat(b"").is_none());
     }

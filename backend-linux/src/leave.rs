@@ -10,7 +10,7 @@ use crate::birth::free_unseen;
 use crate::facts;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Target};
-use crate::tracee::{Held, Life, Request, Tracee};
+use crate::tracee::{Held, Life, Phase, Request, Tracee};
 use crate::wait::wait_for;
 
 impl Linux {
@@ -21,10 +21,18 @@ impl Linux {
             Leave::Free(verdict) if !tracee.filtered => verdict,
             Leave::Free(_) | Leave::Dead => {
                 let _ = sys::kill(tracee.pid, libc::SIGKILL);
+                // One that is exiting already is not woken by a signal (complete_signal), only by us.
+                if matches!(&tracee.life, Life::Stopped(held) if held.stop == Stop::Event(libc::PTRACE_EVENT_EXIT))
+                {
+                    let _ = sys::restart(libc::PTRACE_CONT, tracee.pid, 0);
+                }
                 tracee.life = Life::Leaving;
                 return Ok(());
             }
         };
+        if verdict == Verdict::Proceed {
+            tracee.pass_entry();
+        }
         match tracee.life {
             Life::Stopped(_) => {
                 let done = tracee.let_free(verdict).is_ok();
@@ -35,7 +43,17 @@ impl Linux {
                 let _ = sys::interrupt(tracee.pid);
                 let pid = tracee.pid;
                 let was = std::mem::replace(&mut tracee.life, Life::Leaving);
-                if let Some(raw) = stops.then(|| wait_for(pid, false)).flatten().map(Raw::decode) {
+                let mut came = stops.then(|| wait_for(pid, false)).flatten().map(Raw::decode);
+                // The trap of a step may be pending behind the interrupt's stop: it is ours, and no step is armed now
+                // that would raise another.
+                if came == Some(Raw::Trap)
+                    && matches!(was, Life::Running(Request::Step))
+                    && facts::has_pending(pid, libc::SIGTRAP)
+                    && sys::restart(libc::PTRACE_CONT, pid, 0).is_ok()
+                {
+                    came = wait_for(pid, false).map(Raw::decode);
+                }
+                if let Some(raw) = came {
                     let tracee = self.table.get_mut(task)?;
                     if let Raw::End(status) = raw {
                         let _ = sys::wait(Target::One(pid), false, true);
@@ -102,6 +120,22 @@ impl Linux {
 }
 
 impl Tracee {
+    /// Lets a task that is stopped at the entry of a call go on into it, as far as an interrupt allows. Detaching wakes
+    /// it with TIF_SIGPENDING set (ptrace_signal_wake_up), which a call not yet begun takes for a signal; for one that
+    /// then says EINTR, only a stop after it lets us hide that.
+    fn pass_entry(&mut self) {
+        let pid = self.pid;
+        let abi = self.call.abi;
+        let breaks = self.held().is_some_and(|held| {
+            held.stop == Stop::Entry
+                && held.fetch(pid).is_ok_and(|regs| abi.is_broken_by_interrupt(regs.orig_rax))
+        });
+        if breaks && sys::interrupt(pid).is_ok() && sys::restart(libc::PTRACE_CONT, pid, 0).is_ok() {
+            self.phase = Phase::Unseen;
+            self.life = Life::Running(Request::Cont);
+        }
+    }
+
     /// Detaches at `raw`; whether that worked, and the child that `raw` tells of.
     fn free_at(&mut self, raw: Raw) -> (bool, Option<i32>) {
         let was_listening = matches!(self.life, Life::Running(Request::Listen));
@@ -110,6 +144,13 @@ impl Tracee {
         self.life = Life::Stopped(Held { was_listening, ..Held::new(stop) });
         // A step's trap is ours, and nobody waits for it any more.
         let verdict = if matches!(stop, Stop::Step { .. }) { Verdict::Skip } else { Verdict::Proceed };
+        self.pass_entry();
+        if matches!(self.life, Life::Running(_)) {
+            return match wait_for(self.pid, false).map(Raw::decode) {
+                None | Some(Raw::End(_)) => (false, None),
+                Some(raw) => self.free_at(raw),
+            };
+        }
         (self.let_free(verdict).is_ok(), child)
     }
 }

@@ -15,6 +15,7 @@
 //! | `regs`, `mem`, `facts` | registers, memory, /proc |
 //! | `eintr`, `calls` | hiding an interrupt; the calls known by number |
 //! | `filter`, `bpf`, `names` | tasks under a seccomp filter; its program; calls by name |
+//! | `placement` | following a task's core |
 //! | `doorbell` | waking a wait from another thread |
 //! | `sys` | every unsafe block |
 //!
@@ -41,6 +42,7 @@ mod leave;
 mod machine;
 mod mem;
 mod names;
+mod placement;
 mod regs;
 mod report;
 mod resume;
@@ -68,6 +70,7 @@ pub struct Linux {
     /// Children that stopped, or ended, before their parent told of them.
     early: HashMap<i32, birth::Early>,
     bell: doorbell::Bell,
+    placement: placement::Placement,
     own_tid: i32,
     /// ptrace requests must come from the thread that attached.
     _not_send: PhantomData<*const ()>,
@@ -83,6 +86,7 @@ impl Linux {
             news: VecDeque::new(),
             early: HashMap::new(),
             bell: doorbell::Bell::default(),
+            placement: placement::Placement::default(),
             own_tid: sys::own_tid(),
             _not_send: PhantomData,
         }

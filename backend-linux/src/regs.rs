@@ -206,7 +206,7 @@ impl Tracee {
         }
         self.store(held, regs)?;
         if at_entry {
-            self.call.number = new.rax;
+            // The number stays the one it came with: what is written may as well be the result of a call to be skipped.
             self.call.args = self.call.abi.args(&regs);
             self.call.returns = !self.call.abi.has_no_exit(new.rax);
         }

@@ -32,8 +32,9 @@ impl Linux {
             return None;
         }
         let was_listening = matches!(tracee.life, Life::Running(Request::Listen));
+        let was_stepping = matches!(tracee.life, Life::Running(Request::Step));
         let stop = tracee.classify(raw)?;
-        let mut held = Held { was_listening, ..Held::new(stop) };
+        let mut held = Held { was_listening, was_stepping, ..Held::new(stop) };
         if tracee.filtered && stop == Stop::Entry {
             tracee.keep_child(&mut held);
         }
@@ -100,6 +101,9 @@ impl Linux {
     }
 
     pub(crate) fn resume_task(&mut self, task: Task, verdict: Verdict) {
+        if let Ok(pid) = self.table.get(task).map(|tracee| tracee.pid) {
+            self.place(pid);
+        }
         if let Ok(tracee) = self.table.get_mut(task) {
             tracee.go(verdict);
             self.watch.resumed(tracee.pid);

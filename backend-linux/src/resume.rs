@@ -155,7 +155,14 @@ impl Tracee {
             }
         }
         let own_flag = held.fetch(self.pid).is_ok_and(|regs| regs.eflags & TRAP_FLAG != 0);
-        self.step = Step { from_inside: inside, own_flag: own_flag && !inside && signal == 0 };
+        let from_inside =
+            match held.stop {
+                Stop::Event(
+                    libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,
+                ) if held.was_stepping => self.step.from_inside,
+                _ => inside,
+            };
+        self.step = Step { from_inside, own_flag: own_flag && !inside && signal == 0 };
         Request::Step
     }
 

@@ -27,6 +27,7 @@ impl Linux {
         let image = Image { path: &path, args: &args, env: env.as_deref(), filter: filter.as_deref() };
         let options = if filter.is_some() { BASE_OPTIONS | FILTERED_OPTIONS } else { BASE_OPTIONS };
 
+        self.placement.free();
         let embryo = sys::fork(&image).map_err(system_error)?;
         let begun = sys::seize(embryo.pid, options).and_then(|()| embryo.release());
         if let Err(errno) = begun {

@@ -88,6 +88,8 @@ pub(crate) struct Held {
     pub(crate) consumed: bool,
     /// The listener was trapped again.
     pub(crate) was_listening: bool,
+    /// A step was under way, which a birth in the middle of its call does not end.
+    pub(crate) was_stepping: bool,
     pub(crate) regs: Option<Regs>,
     /// The tracer wrote general registers.
     pub(crate) written: bool,
@@ -98,7 +100,15 @@ pub(crate) struct Held {
 
 impl Held {
     pub(crate) fn new(stop: Stop) -> Held {
-        Held { stop, consumed: false, was_listening: false, regs: None, written: false, trap_bytes: None }
+        Held {
+            stop,
+            consumed: false,
+            was_listening: false,
+            was_stepping: false,
+            regs: None,
+            written: false,
+            trap_bytes: None,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use kernel_model::machine::{Error, Result, Task, Wait};
 use nix::errno::Errno;
 
 use crate::Linux;
-use crate::stop::Raw;
+use crate::stop::{Raw, Stop};
 use crate::sys::{self, Change, Target};
 use crate::tracee::Life;
 
@@ -71,11 +71,17 @@ impl Linux {
             let pid = tracee.pid;
             let Some(held) = tracee.held().filter(|held| !held.consumed) else { continue };
             held.consumed = true;
+            let told = held.stop == Stop::Event(libc::PTRACE_EVENT_EXIT);
             // What comes may be something else, if SIGKILL came between; then it is news.
-            if let Ok(Some(change)) = sys::wait(Target::One(pid), false, true)
-                && matches!(Raw::decode(change), Raw::End(_) | Raw::Event(libc::PTRACE_EVENT_EXIT))
-            {
-                self.news.push_back(change);
+            if let Ok(Some(change)) = sys::wait(Target::One(pid), false, true) {
+                let news = match Raw::decode(change) {
+                    Raw::End(_) => true,
+                    Raw::Event(event) => event == libc::PTRACE_EVENT_EXIT && !told,
+                    _ => false,
+                };
+                if news {
+                    self.news.push_back(change);
+                }
             }
         }
     }

@@ -63,6 +63,34 @@ fn a_skipped_call_stays_skipped_when_left() {
     assert_eq!(free.finish(), ("value 123\n".into(), 0));
 }
 
+/// Left at its entry, a call that says EINTR to any disturbance is none the wiser.
+#[test]
+fn a_call_left_at_its_entry_is_not_interrupted() {
+    let calls = [
+        ("epoll_wait", libc::SYS_epoll_wait),
+        ("epoll_pwait", libc::SYS_epoll_pwait),
+        ("epoll_pwait2", libc::SYS_epoll_pwait2),
+        ("sigtimedwait", libc::SYS_rt_sigtimedwait),
+        ("semtimedop", libc::SYS_semtimedop),
+        ("recv", libc::SYS_recvfrom),
+        ("io_getevents", libc::SYS_io_getevents),
+        ("poll", libc::SYS_poll),
+        ("nanosleep", libc::SYS_clock_nanosleep),
+        ("futex", libc::SYS_futex),
+    ];
+    for (name, number) in calls {
+        let mut free = Free::start(&["go", "brief", name]);
+        let mut tracer = Tracer::new();
+        let task = tracer.hold(&free, Demand::CALL_ENTRY);
+        free.go();
+        tracer.go(task);
+        tracer.until_entry(task, number);
+        tracer.machine.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
+        assert_eq!(tracer.machine.next_stop(Wait::Block), Err(Error::Idle), "{name}");
+        assert_eq!(free.finish(), untraced(&["brief", name]), "{name}");
+    }
+}
+
 #[test]
 fn a_running_task_goes_on() {
     for args in [&["spin"][..], &["read"]] {

@@ -26,11 +26,12 @@ fn main() {
 }
 
 fn test() {
-    let tests: [(&str, fn()); 7] = [
+    let tests: [(&str, fn()); 8] = [
         ("a guest survives its tracer in every stop", survives_every_stop),
         ("a guest survives a busy tracer's death at any moment", survives_at_any_moment),
         ("a guest that is to die with its tracer does", dies_when_asked),
         ("divergence: a consumed signal is lost", consumed_signal_is_lost),
+        ("divergence: a call at its entry is interrupted", entered_call_is_interrupted),
         ("a skipped call stays skipped", skipped_stays_skipped),
         ("a stopped job stays stopped", stays_stopped),
         ("a spawned program cannot tell", spawned_cannot_tell),
@@ -52,7 +53,7 @@ fn trace(stop: &str, death: &str, pid: u32) {
     };
     let demand = match stop {
         "running" => Demand::empty(),
-        "entry" | "skip" => Demand::CALL_ENTRY,
+        "entry" | "entry of epoll_wait" | "skip" => Demand::CALL_ENTRY,
         "exit" => Demand::CALL_EXIT,
         "signal" | "consumed" => Demand::SIGNAL,
         "step" => Demand::STEP,
@@ -74,6 +75,7 @@ fn trace(stop: &str, death: &str, pid: u32) {
     while let Ok(Some((who, report))) = tracer.machine.next_stop(Wait::Block) {
         match stop {
             "calls" => tracer.pass(who, report),
+            "entry of epoll_wait" if tracer.call(task).0 as i64 != libc::SYS_epoll_wait => tracer.go(task),
             "skip" if tracer.call(task).0 as i64 != libc::SYS_getppid => tracer.go(task),
             "job" => {
                 tracer.go(task);
@@ -195,6 +197,16 @@ fn consumed_signal_is_lost() {
     hear(&mut victim, b's');
     end(victim);
     assert_eq!(free.finish(), ("seen 0\n".into(), 0));
+}
+
+/// RFC 0003, window W2. When the kernel no longer does so, the row goes.
+fn entered_call_is_interrupted() {
+    let (mut free, mut victim) = watched(&["brief", "epoll_wait"], "entry of epoll_wait", "leave");
+    free.go();
+    hear(&mut victim, b's');
+    end(victim);
+    let shown = format!("epoll_wait {}\n", -libc::EINTR);
+    assert_eq!(free.finish(), (shown, 0));
 }
 
 fn skipped_stays_skipped() {

@@ -10,7 +10,7 @@ Sources, in this order of authority for what a call takes:
 Numbers come from <asm/unistd_64.h> and <asm/unistd_32.h>, and from NEWER for calls younger than those headers
 (from 424 on, both ABIs number new calls alike; arch/x86/entry/syscalls/*.tbl).
 
-An argument is `kind:name`; the kinds are those of tables/mod.rs.
+An argument is `kind:name`; the kinds are those of tables/mod.rs. decoders.spec beside this file has the last word on them.
 """
 
 import os
@@ -50,7 +50,7 @@ SAME_AS = {
     "recvmmsg_time64": "recvmmsg", "mq_timedsend_time64": "mq_timedsend", "semtimedop_time64": "semtimedop",
     "mq_timedreceive_time64": "mq_timedreceive", "rt_sigtimedwait_time64": "rt_sigtimedwait", "futex_time64": "futex",
     "sched_rr_get_interval_time64": "sched_rr_get_interval", "ugetrlimit": "getrlimit", "fstatat64": "newfstatat",
-    "_newselect": "select", "sigpending": "rt_sigpending_old", "oldstat": "stat", "oldlstat": "lstat",
+    "sigpending": "rt_sigpending_old", "oldstat": "stat", "oldlstat": "lstat",
     "oldfstat": "fstat", "stat64": "stat", "lstat64": "lstat", "fstat64": "fstat", "olduname": "uname",
     "oldolduname": "uname",
 }
@@ -63,6 +63,7 @@ OVERRIDES = {
     "mremap": "ptr:addr ulong:old_len ulong:new_len hex:flags ptr:new_addr",
     "brk": "ptr:brk",
     "close": "fd:fd",
+    "getgroups": "int:gidsetsize ptr:grouplist", "capget": "ptr:header ptr:data", "capset": "ptr:header ptr:data",
     "clone": "hexl:flags ptr:stack ptr:parent_tid ptr:child_tid ptr:tls",
     "execve": "str:filename argv:argv ptr:envp",
     "execveat": "dirfd:dfd str:filename argv:argv ptr:envp hex:flags",
@@ -130,7 +131,7 @@ OVERRIDES_32 = {
     "fallocate": "fd:fd hex:mode hex:offset_low hex:offset_high hex:len_low hex:len_high",
     "fanotify_mark": "fd:fanotify_fd hex:flags hex:mask_low hex:mask_high dirfd:dfd str:pathname",
     "statfs64": "str:pathname uint:sz ptr:buf", "fstatfs64": "fd:fd uint:sz ptr:buf",
-    "select": "ptr:args", "break": "", "stty": "", "gtty": "", "ftime": "", "prof": "", "lock": "", "mpx": "",
+    "select": "ptr:args", "_newselect": "int:n ptr:inp ptr:outp ptr:exp ptr:tvp", "break": "", "stty": "", "gtty": "", "ftime": "", "prof": "", "lock": "", "mpx": "",
     "ulimit": "", "profil": "", "idle": "",
 }
 
@@ -236,7 +237,37 @@ def groups(name, args):
     return out or "-"
 
 
+def shown():
+    """{call: (kinds by position, kind of the result)} of decoders.spec."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "decoders.spec")
+    out = {}
+    for line in open(path, encoding="ascii"):
+        if line.startswith("#"):
+            continue
+        left, _, result = line.partition("=")
+        name, *kinds = left.split()
+        out[name] = (kinds, result.strip())
+    return out
+
+
+def decoded(name, bits, args, table):
+    """Arguments with the kinds of decoders.spec, and the result's kind, if it has one there."""
+    names = [f"i386:{name}"] if bits == 32 else []
+    names.append(name)
+    while bits == 32 and names[-1] in SAME_AS:
+        names.append(SAME_AS[names[-1]])
+    kinds, result = next((table[n] for n in names if n in table), ([], ""))
+    words = args.split()
+    if len(kinds) > len(words):
+        sys.exit(f"{name}: decoders.spec has {len(kinds)} arguments, there are {len(words)}")
+    for at, kind in enumerate(kinds):
+        if kind != "-":
+            words[at] = f"{kind}:{words[at].split(':')[1]}"
+    return " ".join(words), result
+
+
 def main():
+    table = shown()
     if not os.path.isdir(EVENTS):
         sys.exit(f"no {EVENTS}: mount tracefs, as root, on a kernel with CONFIG_FTRACE_SYSCALLS")
     for bits, file, abi, extra in (64, "unistd_64.h", "x86_64", NEWER_64), (32, "unistd_32.h", "i386", {}):
@@ -250,8 +281,10 @@ def main():
                 if args is None:
                     print(f"{abi}: nothing known of {name}: six words", file=sys.stderr)
                     args = " ".join(f"hex:{c}" for c in "abcdef")
-                result = "hex" if name in HEX_RESULT else "dec"
-                out.write(f"{number}\t{name}\t{groups(name, args)}\t{result}\t{args}\n")
+                kinds, result = decoded(name, bits, args, table)
+                if not result:
+                    result = "hex" if name in HEX_RESULT else "fd" if name in RETURNS_FD - {"pipe", "pipe2", "socketpair"} else "dec"
+                out.write(f"{number}\t{name}\t{groups(name, args)}\t{result}\t{kinds}\n")
 
 
 main()

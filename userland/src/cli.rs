@@ -3,7 +3,9 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, value_parser};
+
+use crate::trace::summary::{self, Column, Order};
 
 /// Trace processes through file handles: on Linux, or on a simulated machine.
 #[derive(Debug, Parser)]
@@ -25,7 +27,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Tool {
     /// Print every system call, signal, birth and end of processes
-    Trace(TraceArgs),
+    Trace(Box<TraceArgs>),
     /// Print a completion script for a shell
     Completions {
         /// For which one
@@ -47,6 +49,43 @@ pub enum BackendName {
     Sim,
 }
 
+/// Where the tracer runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Placement {
+    /// On the core that the traced process ran on last, while there is one
+    Follow,
+    /// Wherever the system puts it
+    Free,
+}
+
+/// Formats that can be named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FormatName {
+    /// Lines as strace prints them
+    Text,
+    /// One JSON object per line, versioned
+    Json,
+    /// A Chrome trace: opens in a trace viewer, a track per thread, a slice per call
+    Chrome,
+    /// A Mermaid sequence diagram of the processes
+    Mermaid,
+    /// A Mermaid state diagram of each process
+    MermaidState,
+    /// The processes as a tree, with states, as xv6 lists them
+    Xv6,
+}
+
+/// When colors are used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ColorName {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Yes
+    Always,
+    /// No
+    Never,
+}
+
 /// Options of `trace`. Where people know strace's, they are the same.
 #[derive(Args, Debug)]
 #[command(
@@ -56,41 +95,49 @@ pub enum BackendName {
 Examples:
   tracefd trace ls -l                        every call of ls, to standard error
   tracefd trace -f -o out.txt -- make -j4    with all children, to a file; make's own output is untouched
+  tracefd trace -ff -o out -- make -j4       the same, one file out.PID per process and thread
   tracefd trace -f -e trace=%file sh build   only calls that take a path
   tracefd trace -e 'trace=!read,write' cat   all but these two
+  tracefd trace -Z ls /nowhere               only calls that fail
+  tracefd trace -c -S calls git status       counts instead of lines
   tracefd trace -p 4711                      a running process, all its threads, until ^C
+  tracefd trace -e inject=openat:error=ENOENT:when=3 ls    the third openat fails
+  tracefd trace --stop-at connect curl ...   leave curl stopped before connect, for a debugger
+  tracefd trace -f --format chrome -o make.json -- make    a picture for a trace viewer
   tracefd trace --backend sim race.prog      a program of the simulator
 
 ^C goes to the command, as without tracefd; twice within two seconds, it ends tracefd and the command goes on. \
 After -p, ^C leaves the processes as they were."
 )]
 pub struct TraceArgs {
-    /// Trace children as well, from their first instruction
-    #[arg(short, long)]
-    pub follow_forks: bool,
+    /// Trace children as well, from their first instruction; twice: each task to a file of its own, FILE.PID
+    #[arg(short, long, action = ArgAction::Count, help_heading = "What is traced")]
+    pub follow_forks: u8,
 
     /// Trace a running process, all its threads; may be given several times
-    #[arg(short = 'p', long = "attach", value_name = "PID", value_delimiter = ',', value_parser = value_parser!(u32).range(1..))]
+    #[arg(short = 'p', long = "attach", value_name = "PID", value_delimiter = ',', value_parser = value_parser!(u32).range(1..), help_heading = "What is traced")]
     pub attach: Vec<u32>,
 
-    /// Print to FILE instead of standard error
-    #[arg(short, long, value_name = "FILE")]
-    pub output: Option<PathBuf>,
+    /// Start the command with VAR=VALUE in its environment, or without VAR
+    #[arg(
+        short = 'E',
+        long = "env",
+        value_name = "VAR[=VALUE]",
+        conflicts_with = "attach",
+        help_heading = "What is traced"
+    )]
+    pub env: Vec<OsString>,
 
-    /// Show only calls of SET: names, %file %desc %process %network %signal %memory, all, none; `!` first: all but
-    #[arg(short, long, value_name = "trace=SET")]
-    pub expr: Option<String>,
+    /// Not possible: a program cannot be started as another user; put `su USER -c` or `setpriv` in front of the command
+    #[arg(short = 'u', long = "user", value_name = "USER", hide = true, help_heading = "What is traced")]
+    pub user: Option<String>,
 
-    /// Longest string to show; paths are always whole
-    #[arg(short, long, value_name = "N", default_value_t = 32)]
-    pub string_limit: usize,
-
-    /// No line when a process joins
-    #[arg(short, long)]
-    pub quiet: bool,
+    /// Not possible: tracefd is the command's parent, and ends as it does
+    #[arg(short = 'D', long = "daemonize", hide = true, action = ArgAction::Count, help_heading = "What is traced")]
+    pub daemonize: u8,
 
     /// Processes die when tracefd does
-    #[arg(long, conflicts_with = "attach")]
+    #[arg(long, conflicts_with = "attach", help_heading = "What is traced")]
     pub kill_on_exit: bool,
 
     /// Let calls that are not selected pass without a stop, by a seccomp filter. Needs -f. The processes then die when
@@ -98,9 +145,123 @@ pub struct TraceArgs {
     #[arg(long, requires = "follow_forks", conflicts_with = "attach")]
     pub seccomp_bpf: bool,
 
+    /// Where tracefd runs: on the core of the traced process, or where the system likes
+    #[arg(long, value_enum, value_name = "WHERE", default_value = "follow")]
+    pub placement: Placement,
+
     /// The machine that runs it
-    #[arg(long, value_enum, value_name = "MACHINE", default_value = "linux")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "MACHINE",
+        default_value = "linux",
+        help_heading = "What is traced"
+    )]
     pub backend: BackendName,
+
+    /// Show only what EXPR says, or do it: trace=SET, signal=SET, status=SET, inject=SET:ACTION, fault=SET
+    ///
+    /// trace=SET: names, %file %desc %process %network %signal %memory, all, none; `!` first: all but these. A SET alone
+    /// means the same. signal=SET: names or numbers. status=SET: successful, failed, unfinished, unavailable, detached.
+    /// inject=SET:ACTION: error=ERRNO or retval=N make the call not happen and return this; signal=SIG sends the task a signal
+    /// at its entry; when=FIRST, FIRST+, FIRST+STEP or FIRST..LAST picks calls, counted per task. fault=SET: inject, ENOSYS
+    /// if no error is named.
+    #[arg(short, long, value_name = "EXPR", help_heading = "What is shown")]
+    pub expr: Vec<String>,
+
+    /// Only calls that succeeded
+    #[arg(short = 'z', long, conflicts_with = "failed_only", help_heading = "What is shown")]
+    pub successful_only: bool,
+
+    /// Only calls that failed
+    #[arg(short = 'Z', long, help_heading = "What is shown")]
+    pub failed_only: bool,
+
+    /// Leave the first process that is about to make one of these calls stopped there, and end
+    #[arg(long, value_name = "SET", help_heading = "What is shown")]
+    pub stop_at: Option<String>,
+
+    /// No line when a process joins; twice: nor when it ends
+    #[arg(short, long, action = ArgAction::Count, help_heading = "What is shown")]
+    pub quiet: u8,
+
+    /// Print to FILE instead of standard error
+    #[arg(short, long, value_name = "FILE", help_heading = "How it is shown")]
+    pub output: Option<PathBuf>,
+
+    /// Add to FILE instead of replacing it
+    #[arg(short = 'A', long, requires = "output", help_heading = "How it is shown")]
+    pub output_append_mode: bool,
+
+    /// The form
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text", help_heading = "How it is shown")]
+    pub format: FormatName,
+
+    /// Colors
+    #[arg(long, value_enum, value_name = "WHEN", default_value = "auto", num_args = 0..=1, require_equals = true, default_missing_value = "always", help_heading = "How it is shown")]
+    pub color: ColorName,
+
+    /// Longest string to show; paths are always whole
+    #[arg(short, long, value_name = "N", default_value_t = 32, help_heading = "How it is shown")]
+    pub string_limit: usize,
+
+    /// Taken as in strace, without effect yet: structures and lists are abbreviated as without it
+    #[arg(short, long = "no-abbrev", help_heading = "How it is shown")]
+    pub verbose: bool,
+
+    /// Taken as in strace, without effect yet: strings are shown as without it
+    #[arg(short = 'x', long = "strings-in-hex", action = ArgAction::Count, help_heading = "How it is shown")]
+    pub hex: u8,
+
+    /// Begin lines with the time of day; twice: with microseconds; three times: seconds since 1970
+    #[arg(short = 't', long = "absolute-timestamps", action = ArgAction::Count, help_heading = "How it is shown")]
+    pub times: u8,
+
+    /// Begin lines with the time since the line before
+    #[arg(short = 'r', long = "relative-timestamps", help_heading = "How it is shown")]
+    pub relative: bool,
+
+    /// End lines with the time from the call's event to its end's
+    #[arg(short = 'T', long = "syscall-times", help_heading = "How it is shown")]
+    pub spent: bool,
+
+    /// Show the program counter
+    #[arg(short = 'i', long = "instruction-pointer", help_heading = "How it is shown")]
+    pub pc: bool,
+
+    /// Show the number of the call
+    #[arg(short = 'n', long = "syscall-number", help_heading = "How it is shown")]
+    pub number: bool,
+
+    /// The column of results
+    #[arg(
+        short = 'a',
+        long = "columns",
+        value_name = "COLUMN",
+        default_value_t = 40,
+        help_heading = "How it is shown"
+    )]
+    pub column: u16,
+
+    /// Count calls, errors and time instead of printing lines
+    #[arg(short = 'c', long = "summary-only", conflicts_with = "summary", help_heading = "Counting")]
+    pub summary_only: bool,
+
+    /// Count, and print lines as well
+    #[arg(short = 'C', long, help_heading = "Counting")]
+    pub summary: bool,
+
+    /// Sort counts by time, min-time, max-time, avg-time, p50, p99, calls, errors, name or none
+    #[arg(short = 'S', long = "summary-sort-by", value_name = "COLUMN", default_value = "time", value_parser = summary::order, help_heading = "Counting")]
+    pub sort: Order,
+
+    /// Columns: time-percent, total-time, avg-time, min-time, max-time, p50, p99, calls, errors, name
+    #[arg(short = 'U', long, value_name = "COLUMNS", value_delimiter = ',', value_parser = summary::column, help_heading = "Counting")]
+    pub summary_columns: Vec<Column>,
+
+    /// Times by the clock on the wall; they always are
+    #[arg(short = 'w', long, help_heading = "Counting")]
+    pub summary_wall_clock: bool,
 
     /// The command and its arguments; with `--backend sim`, a program file
     #[arg(

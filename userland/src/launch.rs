@@ -12,13 +12,24 @@ use crate::failure::Failure;
 /// What execvp searches if PATH is not set (confstr(3), _CS_PATH).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";
 
+/// What to start.
+#[derive(Clone, Debug, Default)]
+pub struct Command {
+    /// Its name and arguments.
+    pub words: Vec<OsString>,
+    /// The value of PATH.
+    pub search: Option<OsString>,
+    /// Its whole environment as `NAME=value`; `None`: the tool's own.
+    pub env: Option<Vec<Vec<u8>>>,
+}
+
 /// Starts the first file of that name in PATH that can be run; a name with a `/` is not searched for.
-pub fn spawn(host: &dyn Host, command: &[OsString], search: Option<OsString>) -> Result<Pid, Failure> {
-    let Some(name) = command.first() else {
+pub fn spawn(host: &dyn Host, command: &Command) -> Result<Pid, Failure> {
+    let Some(name) = command.words.first() else {
         return Err(Failure::Usage("no command".to_owned()));
     };
     let mut refused = None;
-    for file in candidates(name, search) {
+    for file in candidates(name, command.search.clone()) {
         match host.spawn(&program(&file, command)) {
             Ok(pid) => return Ok(pid),
             // Not there, or not runnable there: a later folder may have it.
@@ -35,11 +46,34 @@ pub fn spawn(host: &dyn Host, command: &[OsString], search: Option<OsString>) ->
     }
 }
 
+/// The tool's environment with changes: `NAME=value` sets, `NAME` removes.
+pub fn environment(changes: &[OsString]) -> Option<Vec<Vec<u8>>> {
+    if changes.is_empty() {
+        return None;
+    }
+    let entry = |name: &[u8], value: &[u8]| [name, b"=", value].concat();
+    let mut all: Vec<_> =
+        std::env::vars_os().map(|(name, value)| entry(name.as_bytes(), value.as_bytes())).collect();
+    for change in changes.iter().map(|change| change.as_bytes()) {
+        let name = change.split(|&byte| byte == b'=').next().unwrap_or(change);
+        all.retain(|entry| !(entry.starts_with(name) && entry.get(name.len()) == Some(&b'=')));
+        if name.len() < change.len() {
+            all.push(change.to_vec());
+        }
+    }
+    Some(all)
+}
+
 const ENOTDIR: Errno = Errno(20);
 
-fn program(file: &Path, command: &[OsString]) -> Program {
-    let args = command.iter().map(|argument| argument.clone().into_vec()).collect();
-    Program { path: file.as_os_str().as_bytes().to_vec(), args, ..Program::default() }
+fn program(file: &Path, command: &Command) -> Program {
+    let args = command.words.iter().map(|argument| argument.clone().into_vec()).collect();
+    Program {
+        path: file.as_os_str().as_bytes().to_vec(),
+        args,
+        env: command.env.clone(),
+        ..Program::default()
+    }
 }
 
 fn candidates(name: &OsStr, search: Option<OsString>) -> Vec<PathBuf> {

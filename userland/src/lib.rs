@@ -1,9 +1,9 @@
 //! The tools of tracefd. Each is one module, written against `&dyn Host` alone; only the binary names a machine.
 //!
-//! - [`trace`]: every call, signal, birth and end of processes, as text.
+//! - [`trace`]: every call, signal, birth and end of processes, in one of several formats ([`format`](mod@format)).
 //!
-//! What tools share: [`tables`], [`select`] and [`sets`] (system calls), [`numbers`] (error names), [`output`], [`signals`] and
-//! [`ending`] (the tool as a process of its own), [`launch`] and [`diagnose`] (getting at a process, or saying why not).
+//! What tools share: [`tables`], [`decode`], [`select`], [`qualify`] and [`sets`] (system calls and `-e`), [`numbers`] (error names), [`output`], [`signals`] and
+//! [`ending`] (the tool as a process of its own), [`setup`] (what the options of `trace` mean), [`launch`] and [`diagnose`] (getting at a process, or saying why not).
 
 #![forbid(unsafe_code)]
 
@@ -16,14 +16,18 @@ macro_rules! put {
 }
 
 pub mod cli;
+pub mod decode;
 pub mod diagnose;
 pub mod ending;
 pub mod failure;
+pub mod format;
 pub mod launch;
 pub mod numbers;
 pub mod output;
+pub mod qualify;
 pub mod select;
 pub mod sets;
+pub mod setup;
 pub mod signals;
 pub mod tables;
 pub mod trace;

@@ -7,12 +7,13 @@ use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::local::Local;
 use kernel_model::scheme::{Caller, Host};
 use kernel_model::sim::{CALLS, Sim, SimConfig};
+use userland::cli::Placement;
 use userland::tables::Calls;
 
 /// Which machine.
 pub(crate) enum Backend {
     /// Processes of this system.
-    Linux,
+    Linux(Placement),
     /// The simulator, with its programs loaded (RFC 0004).
     Sim(Box<Sim>),
 }
@@ -30,9 +31,11 @@ impl Backend {
 /// Lends a host on that machine, seen as this process sees it; it ends with the call.
 pub(crate) fn with_host<R>(backend: Backend, tool: impl FnOnce(&dyn Host) -> R) -> R {
     match backend {
-        Backend::Linux => {
+        Backend::Linux(placement) => {
             backend_linux::quiet_stops();
-            let local = Local::new(Kernel::new(Linux::new(), Policy::SameUser));
+            let mut machine = Linux::new();
+            machine.follow_core(placement == Placement::Follow);
+            let local = Local::new(Kernel::new(machine, Policy::SameUser));
             tool(&local.client(backend_linux::caller()))
         }
         Backend::Sim(sim) => {
@@ -52,7 +55,7 @@ pub(crate) fn with_host<R>(backend: Backend, tool: impl FnOnce(&dyn Host) -> R) 
 /// The calls that this machine has.
 pub(crate) fn calls(backend: &Backend) -> Calls {
     match backend {
-        Backend::Linux => Calls::linux(),
+        Backend::Linux(_) => Calls::linux(),
         Backend::Sim(_) => {
             Calls::renumbered(CALLS.iter().map(|call| (call.number, call.name, call.arguments)))
         }

@@ -13,14 +13,12 @@ use clap::{CommandFactory, Parser};
 use kernel_model::abi::{Pid, Status};
 use kernel_model::scheme::Program;
 use userland::cli::{BackendName, Cli, Tool, TraceArgs};
-use userland::ending;
 use userland::failure::Failure;
-use userland::output::Output;
-use userland::select::Selection;
+use userland::launch::{self, Command};
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
-use userland::trace::print::Prefix;
-use userland::trace::{self, Options, Target};
+use userland::trace::{self, End, Target};
+use userland::{ending, setup};
 
 use machines::{Backend, calls, with_host};
 
@@ -40,66 +38,52 @@ fn main() -> ExitCode {
 }
 
 fn trace(args: &TraceArgs) -> Result<Status, Failure> {
+    setup::refuse(args)?;
     let (backend, target) = machine_and_target(args)?;
     let calls = calls(&backend);
-    let select = match &args.expr {
-        Some(expression) => {
-            Selection::parse(expression, &calls).map_err(|bad| Failure::Usage(bad.to_string()))?
-        }
-        None => Selection::all(),
-    };
+    let options = setup::options(args, calls)?;
     // Before the first thread: they inherit the mask.
     let waited = signals::block();
-    let to_file = args.output.is_some();
-    let output = match &args.output {
-        None => Output::stderr(),
-        Some(path) => {
-            Output::file(path).map_err(|cause| Failure::Output { path: path.display().to_string(), cause })?
-        }
-    };
+    let output = setup::output(args)?;
     output.keep_flushed();
     let attached = !args.attach.is_empty();
     let mode =
         if attached { Mode::Attached } else { Mode::Spawned { real: args.backend == BackendName::Linux } };
     let signals = Signals::start(waited, mode, output.clone());
-    let options = Options {
-        follow: args.follow_forks,
-        limit: args.string_limit,
-        calls,
-        select,
-        to_file,
-        // strace's rule: nobody watches a file, and what the tool started needs no announcement.
-        quiet: args.quiet || (to_file && !attached),
-        kill_on_exit: args.kill_on_exit,
-        prefix: match (to_file, args.follow_forks || attached) {
-            (true, true) => Prefix::Always,
-            (false, true) => Prefix::Several,
-            (_, false) => Prefix::Never,
-        },
-    };
-    let wanted = sets::select(&options.calls, |abi, number| options.select.has(abi, number));
+    let wanted = sets::select(&options.calls, |abi, number| options.needs(abi, number));
     if args.seccomp_bpf && args.backend == BackendName::Linux && sets::costs_privileges() {
         eprintln!(
             "tracefd: --seccomp-bpf without privileges: set-uid programs run without theirs (no_new_privs)"
         );
     }
+    let mut view = setup::view(args, &output);
     let end = with_host(backend, |host| {
         let host = sets::Filtered::new(host, wanted, args.seccomp_bpf);
-        trace::run(&host, &target, &options, &output, Some(&signals))
+        trace::run(&host, &target, &options, &mut *view, Some(&signals))
     });
+    drop(view);
     output.finish(" <unfinished ...>");
-    Ok(end?.unwrap_or(Status::exited(0)))
+    match end? {
+        End::Command(status) => Ok(status),
+        End::Attached => Ok(Status::exited(0)),
+        End::Left(left) => Ok(setup::left(&left, &signals)),
+    }
 }
 
 fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
     match args.backend {
         BackendName::Linux if args.attach.is_empty() => {
-            let target = Target::Command { words: args.command.clone(), search: std::env::var_os("PATH") };
-            Ok((Backend::Linux, target))
+            let target = Target::Command(Command {
+                words: args.command.clone(),
+                search: std::env::var_os("PATH"),
+                env: launch::environment(&args.env),
+            });
+            Ok((Backend::Linux(args.placement), target))
         }
-        BackendName::Linux => {
-            Ok((Backend::Linux, Target::Attach(args.attach.iter().copied().map(Pid).collect())))
-        }
+        BackendName::Linux => Ok((
+            Backend::Linux(args.placement),
+            Target::Attach(args.attach.iter().copied().map(Pid).collect()),
+        )),
         BackendName::Sim => {
             let Some(file) = args.command.first() else {
                 return Err(Failure::Usage(
@@ -108,10 +92,14 @@ fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
             };
             let program = std::fs::read_to_string(file)
                 .map_err(|cause| Failure::Input { path: file.to_string_lossy().into_owned(), cause })?;
+            let env = launch::environment(&args.env);
             let args = args.command.iter().cloned().map(OsString::into_vec).collect();
             let (machine, name) = Backend::simulator(&program)
                 .map_err(|cause| Failure::Program { path: file.to_string_lossy().into_owned(), cause })?;
-            Ok((machine, Target::Program(Program { path: name.into_bytes(), args, ..Program::default() })))
+            Ok((
+                machine,
+                Target::Program(Program { path: name.into_bytes(), args, env, ..Program::default() }),
+            ))
         }
     }
 }

@@ -1,8 +1,16 @@
-//! Names of result codes: [`put_error`] and the private codes by which a kernel says that it will restart a call.
+//! Names of result codes: [`put_error`], in the C library's words, and the private codes by which a kernel says that it will restart a call.
 
 use std::io::Write;
 
 use nix::errno::Errno;
+
+/// `ENOENT`; a number without a name as it is.
+pub fn put_errno(out: &mut Vec<u8>, number: i32) {
+    let _ = match Errno::from_raw(number) {
+        Errno::UnknownErrno => write!(out, "{number}"),
+        errno => write!(out, "{errno:?}"),
+    };
+}
 
 /// `ENOENT (No such file or directory)`; a number without a name is `ERRNO_N`.
 pub fn put_error(out: &mut Vec<u8>, number: i32) {
@@ -10,7 +18,16 @@ pub fn put_error(out: &mut Vec<u8>, number: i32) {
     // Writing to a Vec cannot fail.
     let _ = match errno {
         Errno::UnknownErrno => write!(out, "ERRNO_{number} (Unknown error {number})"),
-        _ => write!(out, "{errno:?} ({})", errno.desc()),
+        _ => {
+            let written = write!(out, "{errno:?} ({}", std::io::Error::from_raw_os_error(number));
+            // The standard library appends the number to strerror's words.
+            let number = b" (os error ";
+            if let Some(at) = out.windows(number.len()).rposition(|window| window == number) {
+                out.truncate(at);
+            }
+            out.push(b')');
+            written
+        }
     };
 }
 
@@ -42,6 +59,7 @@ mod tests {
         for number in (1..=133).filter(|number| ![41, 58].contains(number)) {
             assert!(!text(number).starts_with("ERRNO"), "{number}");
         }
-        assert_eq!(text(11), "EAGAIN (Try again)".replace("Try again", Errno::EAGAIN.desc()));
+        assert_eq!(text(11), "EAGAIN (Resource temporarily unavailable)");
+        assert_eq!(text(9), "EBADF (Bad file descriptor)");
     }
 }

@@ -8,7 +8,7 @@ use crate::tables::{Call, Calls, GROUPS, Table};
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum BadExpression {
     /// `-e write=…` and the like.
-    #[error("`{0}=` is not supported; only `trace=` is")]
+    #[error("`{0}=` is not supported; there are trace, signal, status, inject, fault")]
     Qualifier(String),
     /// No call of this name, on any ABI.
     #[error("no system call is named `{name}`{}", near_miss(.near))]
@@ -63,6 +63,14 @@ impl Selection {
             return Ok(Selection::all());
         }
         Ok(Selection { chosen: Some(chosen), others: negated && set != "all" })
+    }
+
+    /// The same without `trace=`: `-e inject=SET:…` names sets, too.
+    pub fn of_set(set: &str, calls: &Calls) -> Result<Selection, BadExpression> {
+        match set.split_once('=') {
+            Some((qualifier, _)) => Err(BadExpression::Qualifier(qualifier.to_owned())),
+            None => Selection::parse(set, calls),
+        }
     }
 
     /// Whether the call is in the set.

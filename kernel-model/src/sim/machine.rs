@@ -135,7 +135,7 @@ impl Machine for Sim {
         let (process, report) = self.stopped(task)?;
         let signal = match (report, &process.next, process.call) {
             (Report::CallEntry | Report::CallExit, _, Some(call)) => {
-                return Ok(Detail::Call { number: call.number, id: call.id, abi: 0 });
+                return Ok(Detail::Call { number: call.came, id: call.id, abi: 0 });
             }
             (Report::Signal, Next::Act(signal, _), _) => *signal,
             (Report::Trap, ..) => Signal::TRAP,

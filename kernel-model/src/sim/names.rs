@@ -63,7 +63,7 @@ calls! {
     30 ARCH_PRCTL "arch_prctl" "xp";
 }
 
-/// The same for the kernel above, with the groups that RFC 0004 gives them.
+/// The same for the kernel above, in its groups.
 pub(super) static NAMES: [CallName; CALLS.len()] = {
     let mut names = [CallName { abi: 0, number: 0, name: "", groups: "" }; CALLS.len()];
     let mut n = 0;

@@ -81,6 +81,9 @@ impl Wait {
 /// A call in progress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Call {
+    /// What it came with, and is told as.
+    pub(super) came: u64,
+    /// What is made of it: a tracer may have written another.
     pub(super) number: u64,
     /// 0 until it was, or could have been, reported.
     pub(super) id: u64,
@@ -231,8 +234,8 @@ impl Process {
     /// Whether the entry (or the exit) of the call in progress is wanted.
     pub(super) fn wants_call(&self, kind: Demand) -> bool {
         let wanted = |trace: &Trace, call: Call| match kind {
-            Demand::CALL_ENTRY => trace.filter.entry.has(0, call.number),
-            _ => trace.filter.exit.has(0, call.number),
+            Demand::CALL_ENTRY => trace.filter.entry.has(0, call.came),
+            _ => trace.filter.exit.has(0, call.came),
         };
         self.demands(kind)
             && self.trace.as_ref().zip(self.call).is_none_or(|(trace, call)| wanted(trace, call))

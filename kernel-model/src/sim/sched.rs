@@ -183,7 +183,7 @@ impl Sim {
     fn enter(&mut self, pid: Pid) {
         let process = self.process(pid);
         let number = process.cpu.int.rax;
-        process.call = Some(Call { number, id: 0, signals_self: false });
+        process.call = Some(Call { came: number, number, id: 0, signals_self: false });
         process.next = Next::Dispatch;
         if process.demands(Demand::CALL_ENTRY | Demand::CALL_EXIT) {
             self.number_call(pid);

@@ -56,7 +56,7 @@ program main
             at.rax = b.call("getppid");
             regs.set_int(&at)?;
             trace.resume(POST)?;
-            event(&trace, POST)?;
+            same!(event(&trace, POST)?.d, b.call("getpgid"));
             same!(regs.int()?.rax, u64::from(b.me().pid.0));
             trace.resume(PRE)?;
             event(&trace, PRE)?;
@@ -129,7 +129,7 @@ program main
             regs.set_int(&at)?;
             trace.resume(POST | IGNORE)?;
             let post = event(&trace, POST)?;
-            same!(post.e, pre.e);
+            same!((post.d, post.e), (pre.d, pre.e));
             same!(regs.int()?.rax, 123);
             trace.resume(PtraceFlags::empty())?;
             same!(b.ended(pid)?, Status::exited(123));

@@ -3,8 +3,13 @@
 //! Linux's are two checked-in files that `userland/gen/syscalls.py` made from the kernel's headers and trace events. Other
 //! machines have calls of the same names and their own numbers: [`Calls::renumbered`].
 
+pub mod flags;
+
+use crate::decode::{self, Decoder};
+use flags::Names;
+
 /// How an argument is shown. On the 32-bit ABI every kind is 32 bits wide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Kind {
     /// 32 bits, signed.
     Int,
@@ -34,6 +39,18 @@ pub enum Kind {
     Argv,
     /// A signal's number.
     Sig,
+    /// 32 bits of named flags: `f.TABLE`.
+    Flags(&'static Names),
+    /// A word of them: `F.TABLE`.
+    LongFlags(&'static Names),
+    /// One of several names: `e.TABLE`.
+    Choice(&'static Names),
+    /// What a function of `decode` makes of it; in the tables, its name.
+    By(&'static Decoder),
+    /// The same, of what the call fills in: shown when it has returned, and only its address if it failed. `>NAME`.
+    Filled(&'static Decoder),
+    /// The same, shown when the call has returned, however. `~NAME`.
+    Late(&'static Decoder),
 }
 
 impl Kind {
@@ -53,8 +70,25 @@ impl Kind {
             "buf" => Kind::Buf,
             "argv" => Kind::Argv,
             "sig" => Kind::Sig,
-            _ => return None,
+            name => return Kind::parse_named(name),
         })
+    }
+
+    fn parse_named(name: &str) -> Option<Kind> {
+        let (mark, rest) = name.split_at_checked(1)?;
+        Some(match (mark, rest.strip_prefix('.')) {
+            ("f", Some(table)) => Kind::Flags(flags::named(table)?),
+            ("F", Some(table)) => Kind::LongFlags(flags::named(table)?),
+            ("e", Some(table)) => Kind::Choice(flags::named(table)?),
+            (">", _) => Kind::Filled(decode::find(rest)?),
+            ("~", _) => Kind::Late(decode::find(rest)?),
+            _ => Kind::By(decode::find(name)?),
+        })
+    }
+
+    /// Whether it is shown when the call has returned.
+    pub fn is_late(self) -> bool {
+        matches!(self, Kind::Filled(_) | Kind::Late(_))
     }
 
     fn of_letter(letter: char) -> Kind {
@@ -65,6 +99,64 @@ impl Kind {
             'b' => Kind::Buf,
             _ => Kind::Hexl,
         }
+    }
+}
+
+/// How a result is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A number.
+    Number,
+    /// An address or other bits.
+    Hex,
+    /// Permission bits.
+    Oct,
+    /// A descriptor, shown as a number.
+    Fd,
+    /// It depends on the command that fcntl was given.
+    Fcntl,
+    /// How many descriptors are ready, and which: poll.
+    Poll,
+    /// The same of select.
+    Select,
+    /// What of it was named by prctl's option.
+    Prctl,
+    /// The state of the clock: adjtimex.
+    Clock,
+    /// A scheduling policy.
+    Policy,
+    /// A signal's number.
+    Signal,
+    /// Seconds since 1970.
+    Time,
+    /// Bits of barriers, if they were asked for.
+    Barriers,
+    /// An execution domain.
+    Persona,
+    /// A priority of input and output.
+    Ioprio,
+}
+
+impl Outcome {
+    fn parse(name: &str) -> Option<Outcome> {
+        Some(match name {
+            "dec" => Outcome::Number,
+            "hex" => Outcome::Hex,
+            "oct" => Outcome::Oct,
+            "fd" => Outcome::Fd,
+            "fcntl" => Outcome::Fcntl,
+            "poll" => Outcome::Poll,
+            "select" => Outcome::Select,
+            "prctl" => Outcome::Prctl,
+            "clock" => Outcome::Clock,
+            "policy" => Outcome::Policy,
+            "signal" => Outcome::Signal,
+            "time" => Outcome::Time,
+            "barriers" => Outcome::Barriers,
+            "persona" => Outcome::Persona,
+            "ioprio" => Outcome::Ioprio,
+            _ => return None,
+        })
     }
 }
 
@@ -86,8 +178,8 @@ pub struct Call {
     pub name: &'static str,
     /// One letter per group it is in; [`GROUPS`] names them.
     pub groups: &'static str,
-    /// Whether its result is an address.
-    pub address_result: bool,
+    /// How its result is shown.
+    pub result: Outcome,
     /// At most six.
     pub arguments: Box<[Argument]>,
 }
@@ -161,7 +253,7 @@ fn parse_line(line: &'static str) -> Option<Call> {
             Some(Argument { kind: Kind::parse(kind)?, name })
         })
         .collect::<Option<Box<[_]>>>()?;
-    Some(Call { number: number.parse().ok()?, name, groups, address_result: result == "hex", arguments })
+    Some(Call { number: number.parse().ok()?, name, groups, result: Outcome::parse(result)?, arguments })
 }
 
 /// The calls of a machine: one table per ABI, in the order of `PtraceEvent::f`: its own, then its 32-bit one.
@@ -170,7 +262,7 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Linux on x86-64. Parsing takes some 50 µs.
+    /// Linux on x86-64. It is parsed once, at the start.
     pub fn linux() -> Calls {
         Calls {
             tables: vec![Table::parse(include_str!("x86_64.tsv")), Table::parse(include_str!("i386.tsv"))],
@@ -192,9 +284,8 @@ impl Calls {
                     .map(|letter| Argument { kind: Kind::of_letter(letter), name: "" })
                     .collect(),
             };
-            let (groups, address_result) =
-                model.map_or(("-", false), |call| (call.groups, call.address_result));
-            table.insert(Call { number, name, groups, address_result, arguments });
+            let (groups, result) = model.map_or(("-", Outcome::Number), |call| (call.groups, call.result));
+            table.insert(Call { number, name, groups, result, arguments });
         }
         Calls { tables: vec![table] }
     }

@@ -1,6 +1,7 @@
-//! A call in progress, and its result as text.
+//! A call in progress: what is kept of its beginning, and how its two halves are put into text.
 
-use crate::numbers::{put_error, restart};
+use super::args::{Memory, Words};
+use crate::decode::{self, Args, Begun};
 use crate::tables::Call;
 
 /// A call between its PRE and its POST.
@@ -12,8 +13,10 @@ pub struct InCall {
     pub number: u64,
     /// `PtraceEvent::f`.
     pub abi: u64,
-    /// Its first argument words, for what a birth wants to know.
-    pub words: [u64; 2],
+    /// Its argument words, which the call may not find changed.
+    pub words: Words,
+    /// How far its arguments were shown.
+    pub begun: Begun,
 }
 
 /// `name`, or `syscall_0x…`.
@@ -24,34 +27,76 @@ pub fn name(call: Option<&Call>, number: u64) -> std::borrow::Cow<'static, str> 
     }
 }
 
-/// What comes after `= `. Errors are -4095 to -1 in the result register (MAX_ERRNO, linux/err.h).
-pub fn put_result(out: &mut Vec<u8>, call: Option<&Call>, register: u64, abi: u64) {
-    let value = if abi == 0 { register as i64 } else { i64::from(register as u32 as i32) };
-    if (-4095..0).contains(&value) {
-        let number = -value as i32;
-        match restart(number) {
-            Some(text) => put!(out, "? {text}"),
-            None => {
-                out.extend_from_slice(b"-1 ");
-                put_error(out, number);
-            }
-        }
-    } else if call.is_some_and(|call| call.address_result) {
-        let address = if abi == 0 { register } else { register & 0xffff_ffff };
-        put!(out, "{address:#x}");
-    } else {
-        put!(out, "{value}");
+fn args<'a>(
+    out: &'a mut Vec<u8>,
+    memory: &'a mut dyn Memory,
+    words: &'a Words,
+    abi: u64,
+    limit: usize,
+    result: Option<i64>,
+) -> Args<'a> {
+    Args { out, memory, words, abi, limit, at: 0, result, deferred: false, saved: 0 }
+}
+
+/// `name(argument, argument`, as far as the beginning of a call can tell.
+pub fn put_call(
+    out: &mut Vec<u8>,
+    call: Option<&Call>,
+    number: u64,
+    words: &Words,
+    abi: u64,
+    memory: &mut dyn Memory,
+    limit: usize,
+) -> Begun {
+    decode::begin(&mut args(out, memory, words, abi, limit, None), call, number)
+}
+
+/// The arguments that only the end of a call can tell. `register`: what it returned.
+pub fn put_rest(
+    out: &mut Vec<u8>,
+    call: Option<&Call>,
+    began: &InCall,
+    register: u64,
+    memory: &mut dyn Memory,
+    limit: usize,
+) {
+    if let Some(call) = call {
+        let result = Some(decode::value(register, began.abi));
+        decode::finish(&mut args(out, memory, &began.words, began.abi, limit, result), call, began.begun);
     }
+}
+
+/// What comes after `= `.
+pub fn put_result(
+    out: &mut Vec<u8>,
+    call: Option<&Call>,
+    words: &Words,
+    abi: u64,
+    register: u64,
+    memory: &mut dyn Memory,
+    limit: usize,
+) {
+    let result = Some(decode::value(register, abi));
+    decode::put_result(&mut args(out, memory, words, abi, limit, result), call, register);
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::tables::Calls;
+    use kernel_model::abi::{Errno, Result};
+
+    struct Nothing;
+    impl Memory for Nothing {
+        fn read(&mut self, _: u64, _: &mut [u8]) -> Result<()> {
+            Err(Errno::EFAULT)
+        }
+    }
 
     fn text(abi: u64, number: u64, register: i64) -> String {
         let mut out = Vec::new();
-        put_result(&mut out, Calls::linux().get(abi, number), register as u64, abi);
+        let linux = Calls::linux();
+        put_result(&mut out, linux.get(abi, number), &[0; 7], abi, register as u64, &mut Nothing, 32);
         String::from_utf8(out).unwrap()
     }
 

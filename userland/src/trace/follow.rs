@@ -1,21 +1,24 @@
 //! The loop: one `event:` queue over the `trace` handles of all tasks; what each event means; the mask that follows.
 //!
 //! A ready handle is read until it has no more events; then, if one of them was a stop, one write lets the task go on.
-//! A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
+//! Calls are in `calls`. A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
 
 use std::collections::HashMap;
+use std::ffi::OsString;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
-use kernel_model::client::EventQueue;
+use kernel_model::client::{EventQueue, read_text};
 use kernel_model::scheme::Host;
 use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::Options;
-use super::args::{put_call, words};
-use super::call::{InCall, name, put_result};
-use super::print::{Printer, Who};
-use super::tasks::Task;
+use super::call::InCall;
+use super::first::put_exec;
+use super::moment::Moment;
+use super::tasks::{Open, Task};
+use super::view::{CallView, Happened, Joined, Needs, Outcome, View, What, Who};
+use crate::decode::Begun;
 use crate::diagnose;
 use crate::failure::Failure;
 use crate::signals::Signals;
@@ -52,24 +55,47 @@ const BATCH: usize = 4;
 const CLONE_THREAD: u64 = 0x0001_0000;
 
 /// What became of a task after an event.
-enum Next {
+pub(super) enum Next {
     Goes,
     Gone,
+    /// It is to be left as it is, and so is everything else.
+    Left,
+}
+
+/// A process that was left stopped before a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftAt {
+    /// Which.
+    pub pid: Pid,
+    /// The call's name.
+    pub call: String,
+    /// The command, where the tool is its parent.
+    pub root: Option<Pid>,
 }
 
 /// The state of the loop.
 pub struct Follow<'h> {
-    host: &'h dyn Host,
+    pub(super) host: &'h dyn Host,
     queue: EventQueue<'h>,
-    tasks: Slab<Task<'h>>,
+    pub(super) tasks: Slab<Task<'h>>,
     by_pid: HashMap<Pid, usize>,
-    options: &'h Options,
-    printer: Printer,
+    pub(super) options: &'h Options,
+    view: &'h mut dyn View,
+    pub(super) needs: Needs,
+    /// When the events being worked on were read.
+    pub(super) now: Moment,
+    /// Used again for each call, so that none allocates.
+    pub(super) text: Vec<u8>,
+    /// The same for arguments that only a call's end can tell.
+    pub(super) rest: Vec<u8>,
     signals: Option<&'h Signals>,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
-    root: Option<Pid>,
+    pub(super) root: Option<Pid>,
     root_status: Option<Status>,
+    pub(super) left_at: Option<LeftAt>,
+    /// The words of the command that the tool has started.
+    command: Vec<OsString>,
 }
 
 impl<'h> Follow<'h> {
@@ -77,7 +103,7 @@ impl<'h> Follow<'h> {
     pub fn new(
         host: &'h dyn Host,
         options: &'h Options,
-        printer: Printer,
+        view: &'h mut dyn View,
         signals: Option<&'h Signals>,
     ) -> Result<Follow<'h>, Failure> {
         let queue =
@@ -89,12 +115,23 @@ impl<'h> Follow<'h> {
             tasks,
             by_pid,
             options,
-            printer,
+            needs: view.needs(),
+            view,
+            now: Moment::now(),
+            text: Vec::with_capacity(512),
+            rest: Vec::with_capacity(512),
             signals,
             replaced: Vec::new(),
             root: None,
             root_status: None,
+            left_at: None,
+            command: Vec::new(),
         })
+    }
+
+    /// The command that the first task was made to execute: its first line says so.
+    pub fn began_with(&mut self, command: &[OsString]) {
+        self.command = command.to_vec();
     }
 
     /// Whether this pid is traced already.
@@ -107,8 +144,18 @@ impl<'h> Follow<'h> {
         self.root_status
     }
 
+    /// The process that was left stopped, which ends the loop.
+    pub fn left_at(&self) -> Option<&LeftAt> {
+        self.left_at.as_ref()
+    }
+
     /// Begins a session on a task and lets it go on.
     pub fn adopt(&mut self, pid: Pid, started: Started) -> Result<(), Errno> {
+        let joined = match started {
+            Started::Here => Joined::Started,
+            Started::Elsewhere { .. } => Joined::Attached,
+            Started::Born { .. } => Joined::Born,
+        };
         let excl = if self.options.kill_on_exit { OpenFlags::O_EXCL } else { OpenFlags::empty() };
         let mut task = Task::open(self.host, pid, excl)?;
         match started {
@@ -125,21 +172,50 @@ impl<'h> Follow<'h> {
         let fd = task.trace.handle().fd();
         let key = self.tasks.insert(task);
         self.by_pid.insert(pid, key);
-        self.printer.tasks = self.tasks.len();
-        if !matches!(started, Started::Here) && !self.options.quiet {
-            self.note(format_args!("process {pid} attached"));
-        }
+        self.tell(key, None, What::Joins(joined));
+        self.tell_program(key);
         self.queue.watch(fd, key as u64)?;
+        if matches!(started, Started::Here) {
+            self.exec_was(key);
+        }
         match self.tasks[key].resume(self.mask(key)) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()), // an end is an event like others
             Err(errno) => Err(errno),
         }
     }
 
+    /// The line of the exec by which the command began.
+    fn exec_was(&mut self, key: usize) {
+        /// Code segment of 32-bit programs: __USER32_CS of asm/segment.h.
+        const CODE_32: u64 = 0x23;
+        let calls = &self.options.calls;
+        let Some(exec) = calls.tables()[0].iter().find(|call| call.name == "execve") else { return };
+        if self.command.is_empty() || !self.options.select.has(0, exec.number) {
+            return;
+        }
+        let (number, limit) = (exec.number, self.options.show.limit);
+        let task = &mut self.tasks[key];
+        let Ok(regs) = task.registers() else { return };
+        let mut text = Vec::new();
+        let narrow = regs.cs == CODE_32;
+        if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, limit) {
+            return;
+        }
+        let call = InCall { id: 0, number, abi: 0, words: [0; 7], begun: Begun::default() };
+        let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false };
+        if !self.needs.joined {
+            let text = std::mem::take(&mut open.text);
+            let name = exec.name.into();
+            let view = CallView { name, number, abi: 0, id: 0, words: open.words, text: &text };
+            self.tell(key, None, What::Begins(view));
+        }
+        self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
+    }
+
     /// Until the last task has ended.
     pub fn to_the_end(&mut self) -> Result<(), Failure> {
-        while !self.tasks.is_empty() {
-            self.printer.idle();
+        while !self.tasks.is_empty() && self.left_at.is_none() {
+            self.view.idle(self.tasks.len());
             match self.queue.next() {
                 Ok(report) => self.drain(report.data as usize)?,
                 Err(Errno::EINTR) => {}
@@ -149,8 +225,7 @@ impl<'h> Follow<'h> {
         }
         for pid in std::mem::take(&mut self.replaced) {
             // Without -f the thread that did it is not traced.
-            let who = Who { key: usize::MAX, pid };
-            self.printer.line(who, |out| put!(out, "+++ superseded by execve in another thread +++"));
+            self.tell_untraced(pid, What::Superseded { by: None });
         }
         Ok(())
     }
@@ -168,13 +243,20 @@ impl<'h> Follow<'h> {
                 }
                 Err(errno) => return Err(Failure::Kernel { doing: "reading events", errno }),
             };
+            if self.needs.times {
+                self.now = Moment::now();
+            }
             // None at all means: stopped, and everything was read.
             let mut held = count == 0;
             for event in &events[..count] {
                 held |= is_stop(event);
-                if let Next::Gone = self.act(key, event) {
-                    self.forget(key);
-                    return Ok(());
+                match self.act(key, event) {
+                    Next::Goes => {}
+                    Next::Gone => {
+                        self.forget(key);
+                        return Ok(());
+                    }
+                    Next::Left => return Ok(()),
                 }
             }
             if held {
@@ -188,7 +270,9 @@ impl<'h> Follow<'h> {
     }
 
     fn let_go(&mut self, key: usize) -> Result<(), Failure> {
-        match self.tasks[key].resume(self.mask(key)) {
+        let mask = self.mask(key);
+        self.tasks[key].skip = false;
+        match self.tasks[key].resume(mask) {
             // It was killed in its stop; EVENT_DEATH follows.
             Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(errno) => Err(Failure::Kernel { doing: "resuming a task", errno }),
@@ -201,23 +285,35 @@ impl<'h> Follow<'h> {
         if self.options.follow {
             mask |= PtraceFlags::EVENT_CLONE;
         }
-        if !self.options.select.is_all() && self.tasks[key].calls.is_empty() {
+        let task = &self.tasks[key];
+        if !self.options.select.is_all() && task.calls.is_empty() && task.leave_at.is_none() {
             mask.remove(PtraceFlags::STOP_POST_SYSCALL);
+        }
+        if task.skip {
+            mask |= PtraceFlags::FLAG_IGNORE;
         }
         mask
     }
 
-    /// About the tool's own doings: in a file every line is a traced task's.
-    fn note(&mut self, text: std::fmt::Arguments<'_>) {
-        if self.options.to_file {
-            put!(&mut std::io::stderr(), "tracefd: {text}\n");
-        } else {
-            self.printer.note(|out| put!(out, "{text}"));
-        }
+    pub(super) fn tell(&mut self, key: usize, pc: Option<u64>, what: What<'_>) {
+        let Task { pid, process, .. } = self.tasks[key];
+        let who = Who { key, pid, process };
+        self.view.tell(&Happened { who, now: self.now, pc, what });
     }
 
-    fn who(&self, key: usize) -> Who {
-        Who { key, pid: self.tasks[key].pid }
+    /// About a task that has no session any more.
+    fn tell_untraced(&mut self, pid: Pid, what: What<'_>) {
+        let who = Who { key: usize::MAX, pid, process: Some(pid) };
+        self.view.tell(&Happened { who, now: self.now, pc: None, what });
+    }
+
+    fn tell_program(&mut self, key: usize) {
+        if self.needs.programs {
+            let path = read_text(self.host, &format!("proc:{}/exe", self.tasks[key].pid)).unwrap_or_default();
+            let path = String::from_utf8_lossy(&path);
+            let file = path.split_once(':').map_or(&*path, |(_, file)| file);
+            self.tell(key, None, What::Program(file));
+        }
     }
 
     fn act(&mut self, key: usize, event: &PtraceEvent) -> Next {
@@ -230,6 +326,7 @@ impl<'h> Follow<'h> {
         }
         match cause {
             PtraceFlags::STOP_PRE_SYSCALL => self.call_begins(key, event),
+            PtraceFlags::STOP_POST_SYSCALL if self.tasks[key].leave_at.is_some() => return self.leave(key),
             PtraceFlags::STOP_POST_SYSCALL => self.call_ends(key, event),
             PtraceFlags::STOP_SIGNAL => self.signal(key, event),
             PtraceFlags::EVENT_CLONE => self.born(key, Pid(event.a as u32)),
@@ -244,55 +341,12 @@ impl<'h> Follow<'h> {
         Next::Goes
     }
 
-    fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
-        let (number, id, abi) = (event.d, event.e, event.f);
-        if !self.options.select.has(abi, number) {
-            return;
-        }
-        let who = self.who(key);
-        let task = &mut self.tasks[key];
-        task.midway = false;
-        let call = self.options.calls.get(abi, number);
-        // Unreadable registers: it is dying, and the line says `<unfinished ...>` presently.
-        let words = match call {
-            Some(call) if call.arguments.is_empty() => [0; 6], // nothing to show: one request less
-            _ => task.registers().map(|regs| words(&regs, abi)).unwrap_or_default(),
-        };
-        let limit = self.options.limit;
-        self.printer.begin(who, |out| put_call(out, call, number, &words, abi, task.memory(), limit));
-        if call.is_some_and(|call| call.never_returns()) {
-            self.printer.end(who, "", |out| out.push(b'?'));
-        } else {
-            task.calls.push(InCall { id, number, abi, words: [words[0], words[1]] });
-        }
-    }
-
-    fn call_ends(&mut self, key: usize, event: &PtraceEvent) {
-        let who = self.who(key);
-        let task = &mut self.tasks[key];
-        let began = task.take_call(event.e);
-        let midway = std::mem::take(&mut task.midway);
-        let (number, abi) = (event.d, event.f);
-        // A child's first POST is of the call that made it, which its parent shows.
-        if began.is_none() && !(midway && self.options.select.has(abi, number)) {
-            return;
-        }
-        let call = self.options.calls.get(abi, number);
-        let result = task.registers();
-        self.printer.end(who, &name(call, number), |out| match result {
-            Ok(regs) => put_result(out, call, regs.rax, abi),
-            Err(_) => out.push(b'?'),
-        });
-    }
-
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
-        let signal = Signal(event.a as u8);
-        self.printer.line(self.who(key), |out| match event.b {
-            0 => put!(out, "--- {signal} {{SIG_DFL}} ---"),
-            1 => put!(out, "--- {signal} {{SIG_IGN}} ---"),
-            u64::MAX => put!(out, "--- {signal} {{handler}} ---"), // there is one, at an unknown address
-            handler => put!(out, "--- {signal} {{{handler:#x}}} ---"),
-        });
+        let (signal, handler) = (Signal(event.a as u8), event.b);
+        if self.options.signals.has_signal(signal) {
+            let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
+            self.tell(key, pc, What::Signal { signal, handler });
+        }
     }
 
     fn born(&mut self, key: usize, pid: Pid) {
@@ -300,11 +354,11 @@ impl<'h> Follow<'h> {
             return; // found by looking at the process's threads
         }
         let process = self.process_of_child(key, pid);
+        self.tell(key, None, What::Born { child: pid, process });
         match self.adopt(pid, Started::Born { process }) {
             Ok(()) | Err(Errno::ESRCH) => {} // a child may be killed before anybody sees it
             Err(errno) => {
-                self.printer
-                    .note(|out| put!(out, "cannot follow process {pid}: {errno}; it goes on untraced"));
+                self.view.note(&format!("cannot follow process {pid}: {errno}; it goes on untraced"));
                 // The child waits for this write.
                 let _ = self.tasks[key].resume(self.mask(key));
             }
@@ -314,7 +368,7 @@ impl<'h> Follow<'h> {
     /// From the call that makes the child, where that is known: asking the kernel costs more than everything else here.
     fn process_of_child(&mut self, key: usize, child: Pid) -> Option<Pid> {
         let task = &mut self.tasks[key];
-        let call = *task.calls.last()?;
+        let call = task.calls.last()?.call;
         let flags = match self.options.calls.get(call.abi, call.number)?.name {
             "fork" | "vfork" => 0,
             "clone" => call.words[0],
@@ -341,8 +395,14 @@ impl<'h> Follow<'h> {
             let leader = self.by_pid.get(&process).copied();
             let told = self.replaced.iter().position(|pid| *pid == process);
             if leader.is_some() || told.is_some() {
-                let who = Who { key: leader.unwrap_or(usize::MAX), pid: process };
-                self.printer.line(who, |out| put!(out, "+++ superseded by execve in pid {former} +++"));
+                let what = What::Superseded { by: Some(former) };
+                match leader {
+                    Some(key) => {
+                        self.cut_calls(key);
+                        self.tell(key, None, what);
+                    }
+                    None => self.tell_untraced(process, what),
+                }
             }
             if let Some(key) = leader {
                 self.forget(key);
@@ -355,40 +415,41 @@ impl<'h> Follow<'h> {
             self.tasks[key].moved_to(process);
         }
         self.tasks[key].process = Some(process);
-        let who = self.who(key);
-        while let Some(call) = self.tasks[key].calls.pop() {
-            let known = self.options.calls.get(call.abi, call.number);
+        while let Some(open) = self.tasks[key].calls.pop() {
+            let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {
-                self.printer.end(who, &name(known, call.number), |out| out.push(b'0'));
+                self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
             }
         }
+        self.tell(key, None, What::Image);
+        self.tell_program(key);
     }
 
     fn job_stop(&mut self, key: usize, signal: Signal) {
-        self.printer.line(self.who(key), |out| put!(out, "--- stopped by {signal} ---"));
+        self.tell(key, None, What::Stopped(signal));
         self.tasks[key].stopped = true;
         if let (Some(signals), true) = (self.signals, self.is_root(key)) {
-            self.printer.idle(); // a person at the terminal sees why
+            self.view.idle(self.tasks.len()); // a person at the terminal sees why
             signals.root_stopped();
         }
     }
 
     /// `None`: nobody can know the status, because another thread's exec ended this one.
     fn death(&mut self, key: usize, status: Option<Status>) {
-        let who = self.who(key);
+        if status.is_some() {
+            self.end_calls(key);
+        }
+        self.cut_calls(key);
         let Some(status) = status else {
-            if self.tasks[key].process == Some(who.pid) {
-                self.replaced.push(who.pid); // its last line is the exec's
+            let Task { pid, process, .. } = self.tasks[key];
+            if process == Some(pid) {
+                self.replaced.push(pid); // its last line is the exec's
             } else {
-                self.printer.line(who, |out| put!(out, "+++ ended by an execve of its process +++"));
+                self.tell(key, None, What::Dies(None));
             }
             return;
         };
-        let core = if status.dumped() { " (core dumped)" } else { "" };
-        self.printer.line(who, |out| match status.signal() {
-            Some(signal) => put!(out, "+++ killed by {signal}{core} +++"),
-            None => put!(out, "+++ exited with {} +++", status.code().unwrap_or(0)),
-        });
+        self.tell(key, None, What::Dies(Some(status)));
         if self.is_root(key) {
             self.root_status = Some(status);
             if let Some(signals) = self.signals {
@@ -403,14 +464,12 @@ impl<'h> Follow<'h> {
 
     /// Closes the session of a task that is gone.
     fn forget(&mut self, key: usize) {
-        if self.printer.is_open(self.who(key)) {
-            self.printer.interrupt();
-        }
+        self.cut_calls(key);
+        self.tell(key, None, What::Leaves);
         let task = self.tasks.remove(key);
         if self.by_pid.get(&task.pid) == Some(&key) {
             self.by_pid.remove(&task.pid);
         }
-        self.printer.tasks = self.tasks.len();
     }
 }
 

@@ -1,19 +1,24 @@
 //! `tracefd trace`: every call of processes with its name, arguments and result; signals, births, ends.
 //!
 //! [`run`] starts a command or attaches, then hands over to [`follow`], which reads events and keeps [`tasks`]; [`args`]
-//! and [`call`] make text of registers and memory, [`mod@print`] makes lines of it.
+//! and [`call`] have [`crate::decode`] make text of registers and memory. What happens is told to a [`view::View`], which is one of
+//! [`crate::format`] or [`summary`]; [`mod@print`] makes lines. [`inject`] is what `-e inject=` does to calls.
 
 pub mod args;
 pub mod call;
+mod calls;
+pub mod first;
 pub mod follow;
+pub mod inject;
+pub mod moment;
 pub mod print;
+pub mod summary;
 pub mod tasks;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
-mod tests;
-
-use std::ffi::OsString;
+pub(crate) mod tests;
+pub mod view;
 
 use kernel_model::abi::{Errno, Pid, Signal, Status};
 use kernel_model::client::read_text;
@@ -22,60 +27,92 @@ use kernel_model::scheme::{Host, Program};
 use crate::diagnose::{self, Asker};
 use crate::failure::Failure;
 use crate::launch;
-use crate::output::Output;
+use crate::qualify::Set;
 use crate::select::Selection;
 use crate::signals::Signals;
 use crate::tables::Calls;
-use follow::{Follow, Started};
-use print::{Prefix, Printer};
+use follow::{Follow, LeftAt, Started};
+use inject::Rule;
+use view::View;
 
 /// What to trace.
 pub enum Target {
-    /// A command, searched for in this PATH.
-    Command {
-        /// Its name and arguments.
-        words: Vec<OsString>,
-        /// The value of PATH.
-        search: Option<OsString>,
-    },
+    /// A command, searched for in PATH.
+    Command(launch::Command),
     /// A program of a machine that has its own kind.
     Program(Program),
     /// Processes that are there.
     Attach(Vec<Pid>),
 }
 
+/// How arguments are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Show {
+    /// `-s`: the longest string.
+    pub limit: usize,
+    /// `-v`: structures, lists and the environment in full.
+    pub full: bool,
+    /// `-x`: 1, strings that are not text in hexadecimal; 2, all strings.
+    pub hex: u8,
+}
+
 /// How to trace.
 pub struct Options {
     /// Children too.
     pub follow: bool,
-    /// The longest string shown.
-    pub limit: usize,
+    /// How arguments are shown.
+    pub show: Show,
     /// The calls that the machine has.
     pub calls: Calls,
     /// Which of them are shown.
     pub select: Selection,
-    /// No line when a process joins.
-    pub quiet: bool,
-    /// The trace goes to a file.
-    pub to_file: bool,
+    /// Which signals are shown.
+    pub signals: Set,
+    /// Which ends of calls are shown.
+    pub endings: Set,
+    /// What is done to calls.
+    pub rules: Vec<Rule>,
+    /// The first process that is about to make one of these is left stopped there.
+    pub stop_at: Option<Selection>,
     /// Tracees die with the tool.
     pub kill_on_exit: bool,
-    /// Which pids are shown.
-    pub prefix: Prefix,
 }
 
-/// Traces to the end. Answers how the command ended; `None` after attaching.
+impl Options {
+    /// Whether the tool has to hear of this call, to show it or to do something about it.
+    pub fn needs(&self, abi: u64, number: u64) -> bool {
+        self.select.has(abi, number)
+            || self.rules.iter().any(|rule| rule.is_about(abi, number))
+            || self.stop_at.as_ref().is_some_and(|calls| calls.has(abi, number))
+    }
+}
+
+/// How tracing ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// The command ended so.
+    Command(Status),
+    /// The last process that was attached to has ended.
+    Attached,
+    /// A process was left stopped; the others run.
+    Left(LeftAt),
+}
+
+/// Traces to the end.
 pub fn run(
     host: &dyn Host,
     target: &Target,
     options: &Options,
-    output: &Output,
+    view: &mut dyn View,
     signals: Option<&Signals>,
-) -> Result<Option<Status>, Failure> {
-    let printer = Printer::new(output.clone(), options.prefix);
-    let mut follow = Follow::new(host, options, printer, signals)?;
+) -> Result<End, Failure> {
+    let mut follow = Follow::new(host, options, view, signals)?;
     let root = match target {
-        Target::Command { words, search } => launch::spawn(host, words, search.clone())?,
+        Target::Command(command) => {
+            let root = launch::spawn(host, command)?;
+            follow.began_with(&command.words);
+            root
+        }
         Target::Program(program) => host
             .spawn(program)
             .map_err(|errno| Failure::Machine(format!("cannot start the program: {errno}")))?,
@@ -84,7 +121,7 @@ pub fn run(
                 attach(host, &mut follow, pid)?;
             }
             follow.to_the_end()?;
-            return Ok(None);
+            return Ok(follow.left_at().cloned().map_or(End::Attached, End::Left));
         }
     };
     // What can fail from here on must not leave the command behind, held for ever.
@@ -99,12 +136,15 @@ pub fn run(
         signals.root_is(root.0);
     }
     follow.to_the_end()?;
+    if let Some(left) = follow.left_at() {
+        return Ok(End::Left(left.clone()));
+    }
     let last = follow.root_status();
     drop(follow);
     // The tracer is the parent here: nobody else can wait for it.
     match host.wait(root, true) {
-        Ok(Some(status)) => Ok(Some(status)),
-        Ok(None) | Err(Errno::ECHILD) => Ok(last.or(Some(Status(0)))),
+        Ok(Some(status)) => Ok(End::Command(status)),
+        Ok(None) | Err(Errno::ECHILD) => Ok(End::Command(last.unwrap_or(Status(0)))),
         Err(Errno::EDEADLK) => Err(Failure::Deadlock),
         Err(errno) => Err(Failure::Kernel { doing: "waiting for the command", errno }),
     }

@@ -1,12 +1,28 @@
 //! [`Task`]: what is known of one traced task, and the handles on it.
 
-use kernel_model::abi::{IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
+use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
 use kernel_model::client::{Handle, Mem, Trace};
 use kernel_model::scheme::Host;
 use zerocopy::IntoBytes;
 
 use super::args::Memory;
 use super::call::InCall;
+use super::inject::Counts;
+use super::moment::Moment;
+
+/// A call in progress, with what its end will tell.
+pub struct Open {
+    /// Which.
+    pub call: InCall,
+    /// All argument words.
+    pub words: [u64; 6],
+    /// When it began.
+    pub began: Moment,
+    /// `name(argument, argument`, if calls are told when they are over; else empty.
+    pub text: Vec<u8>,
+    /// Its result will be ours.
+    pub injected: bool,
+}
 
 /// A traced task.
 pub struct Task<'h> {
@@ -17,11 +33,17 @@ pub struct Task<'h> {
     /// The process it is a thread of, where that is known.
     pub process: Option<Pid>,
     /// Calls in progress, the innermost last: handlers of signals nest where the machine nests them.
-    pub calls: Vec<InCall>,
+    pub calls: Vec<Open>,
     /// It was in the middle of something when its session began: its first POST may have no PRE.
     pub midway: bool,
     /// Job control has stopped it, as far as events tell.
     pub stopped: bool,
+    /// The next write skips the call.
+    pub skip: bool,
+    /// It is to be left stopped before this call: number and ABI.
+    pub leave_at: Option<(u64, u64)>,
+    /// How often rules met it.
+    pub counts: Counts,
     regs: Option<Handle<'h>>,
     mem: TaskMemory<'h>,
 }
@@ -38,6 +60,9 @@ impl<'h> Task<'h> {
             calls: Vec::new(),
             midway: false,
             stopped: false,
+            skip: false,
+            leave_at: None,
+            counts: Counts::default(),
             regs: None,
             mem,
         })
@@ -45,13 +70,21 @@ impl<'h> Task<'h> {
 
     /// `regs/int`; opened at first use, because filtered calls need none.
     pub fn registers(&mut self) -> Result<IntRegisters> {
-        let handle = match &self.regs {
-            Some(handle) => handle,
-            None => self.regs.insert(self.trace.handle().dup("regs/int")?),
-        };
         let mut regs = IntRegisters::default();
-        handle.read(regs.as_mut_bytes())?;
+        self.register_file()?.read(regs.as_mut_bytes())?;
         Ok(regs)
+    }
+
+    /// Writes `regs/int`.
+    pub fn set_registers(&mut self, regs: &IntRegisters) -> Result<()> {
+        self.register_file()?.write(regs.as_bytes()).map(drop)
+    }
+
+    fn register_file(&mut self) -> Result<&Handle<'h>> {
+        if self.regs.is_none() {
+            self.regs = Some(self.trace.handle().dup("regs/int")?);
+        }
+        self.regs.as_ref().ok_or(Errno::EBADF)
     }
 
     /// `mem`.
@@ -73,11 +106,10 @@ impl<'h> Task<'h> {
     }
 
     /// Takes the call with this id out of the calls in progress, and with it those inside it, which never came back.
-    pub fn take_call(&mut self, id: u64) -> Option<InCall> {
-        let at = self.calls.iter().rposition(|call| call.id == id)?;
-        let call = self.calls[at];
-        self.calls.truncate(at);
-        Some(call)
+    pub fn take_call(&mut self, id: u64) -> Option<Open> {
+        let at = self.calls.iter().rposition(|open| open.call.id == id)?;
+        self.calls.truncate(at + 1);
+        self.calls.pop()
     }
 }
 

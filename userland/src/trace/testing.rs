@@ -13,7 +13,7 @@ use kernel_model::abi::{
 use kernel_model::scheme::{Fd, Host, Program, Scheme};
 use zerocopy::{FromBytes, IntoBytes};
 
-use crate::output::Output;
+use crate::output::{Output, Target};
 
 /// An [`Output`] whose text a test can read at any time.
 pub(crate) struct Captured {
@@ -53,6 +53,12 @@ impl Write for Bytes {
     }
 }
 
+impl Target for Bytes {
+    fn cut(&mut self, length: u64) {
+        self.0.lock().unwrap().truncate(length as usize);
+    }
+}
+
 /// What the fake does at one report.
 pub(crate) struct Step {
     pub(crate) pid: u32,
@@ -76,6 +82,8 @@ struct State {
     texts: BTreeMap<String, String>,
     refusals: BTreeMap<u32, Errno>,
     log: Vec<String>,
+    /// Reads of registers and memory.
+    reads: Vec<&'static str>,
     memory: Vec<u8>,
     root: u32,
     end: Option<Status>,
@@ -125,6 +133,10 @@ impl Fake {
 
     pub(crate) fn log(&self) -> Vec<String> {
         self.0.borrow().log.clone()
+    }
+
+    pub(crate) fn reads(&self) -> Vec<&'static str> {
+        self.0.borrow().reads.clone()
     }
 
     /// Descriptors that were not closed.
@@ -205,10 +217,14 @@ impl Scheme for Fake {
             return Ok(count);
         }
         if path.ends_with("/mem") {
+            state.reads.push("mem");
             let from = state.file(fd)?.cursor.checked_sub(0x1000).ok_or(Errno::EFAULT)? as usize;
             let bytes = state.memory.get(from..from + buf.len()).ok_or(Errno::EFAULT)?;
             buf.copy_from_slice(bytes);
             return Ok(buf.len());
+        }
+        if path.ends_with("/regs/int") {
+            state.reads.push("regs");
         }
         let file = state.file(fd)?;
         if path.ends_with("/regs/int") {
@@ -231,12 +247,21 @@ impl Scheme for Fake {
             state.file(Fd(watch.id as u32))?.data = watch.data;
             return Ok(buf.len());
         }
+        if let Ok(regs) = IntRegisters::read_from_bytes(buf) {
+            let pid = state.file(fd)?.pid;
+            let rip = if regs.rip == 0 { String::new() } else { format!(" rip={:#x}", regs.rip) };
+            state.log.push(format!("regs {pid} rax={}{rip}", regs.rax as i64));
+            return Ok(buf.len());
+        }
         let mask =
             PtraceFlags::from_bits_retain(u64::from_ne_bytes(buf.try_into().map_err(|_| Errno::EINVAL)?));
         let pid = state.file(fd)?.pid;
         let mut line = format!("write {pid}");
-        for (flag, name) in [(PtraceFlags::EVENT_CLONE, " clone"), (PtraceFlags::STOP_POST_SYSCALL, " post")]
-        {
+        for (flag, name) in [
+            (PtraceFlags::EVENT_CLONE, " clone"),
+            (PtraceFlags::STOP_POST_SYSCALL, " post"),
+            (PtraceFlags::FLAG_IGNORE, " ignore"),
+        ] {
             line.push_str(if mask.contains(flag) { name } else { "" });
         }
         state.log.push(line);

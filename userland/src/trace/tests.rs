@@ -3,45 +3,49 @@
 use kernel_model::abi::{Errno, IntRegisters, Pid, PtraceFlags, Signal, Status};
 use kernel_model::scheme::Program;
 
-use super::print::Prefix;
+use super::print::{Prefix, Style};
 use super::testing::{Captured, Fake, Step, event};
-use super::{Options, Target, run};
+use super::{End, Options, Target, run};
 use crate::failure::Failure;
-use crate::select::Selection;
+use crate::format::text::{Quiet, Text};
+use crate::launch;
+use crate::qualify::Qualifiers;
 use crate::tables::Calls;
 
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
 const POST: PtraceFlags = PtraceFlags::STOP_POST_SYSCALL;
 
-fn step(pid: u32, cause: PtraceFlags, a: u64) -> Step {
+pub(crate) fn step(pid: u32, cause: PtraceFlags, a: u64) -> Step {
     Step { pid, event: event(cause, a, [0; 3]), regs: IntRegisters::default() }
 }
 
-fn pre(pid: u32, number: u64, id: u64, [rdi, rsi, rdx]: [u64; 3]) -> Step {
+pub(crate) fn pre(pid: u32, number: u64, id: u64, [rdi, rsi, rdx]: [u64; 3]) -> Step {
     let regs = IntRegisters { rdi, rsi, rdx, rax: number, ..Default::default() };
     Step { pid, event: event(PRE, 0, [number, id, 0]), regs }
 }
 
-fn post(pid: u32, number: u64, id: u64, result: i64) -> Step {
+pub(crate) fn post(pid: u32, number: u64, id: u64, result: i64) -> Step {
     let regs = IntRegisters { rax: result as u64, ..Default::default() };
     Step { pid, event: event(POST, 0, [number, id, 0]), regs }
 }
 
-fn death(pid: u32, status: Status) -> Step {
+pub(crate) fn death(pid: u32, status: Status) -> Step {
     step(pid, PtraceFlags::EVENT_DEATH, u64::from(status.0))
 }
 
-fn options(follow: bool, expression: &str) -> Options {
+pub(crate) fn options(follow: bool, expression: &str) -> Options {
     let calls = Calls::linux();
+    let all = Qualifiers::parse(&expression.split(' ').collect::<Vec<_>>(), &calls).unwrap();
     Options {
         follow,
-        limit: 32,
-        select: Selection::parse(expression, &calls).unwrap(),
+        show: super::Show { limit: 32, full: false, hex: 0 },
+        select: all.trace,
+        signals: all.signals,
+        endings: all.endings,
+        rules: all.rules,
+        stop_at: None,
         calls,
-        to_file: false,
-        quiet: false,
         kill_on_exit: false,
-        prefix: if follow { Prefix::Always } else { Prefix::Never },
     }
 }
 
@@ -50,13 +54,12 @@ fn program() -> Target {
 }
 
 /// What was printed, what was done, how it ended.
-fn traced(
-    fake: &Fake,
-    target: &Target,
-    options: &Options,
-) -> (String, Vec<String>, Result<Option<Status>, Failure>) {
+fn traced(fake: &Fake, target: &Target, options: &Options) -> (String, Vec<String>, Result<End, Failure>) {
     let captured = Captured::default();
-    let end = run(fake, target, options, &captured.output(), None);
+    let prefix = if options.follow { Prefix::Always } else { Prefix::Never };
+    let style = Style { prefix, ..Style::default() };
+    let mut view = Text::new(captured.output(), style, Quiet::default(), false);
+    let end = run(fake, target, options, &mut view, None);
     assert_eq!(fake.left_open(), 0, "every handle is closed");
     (captured.text(), fake.log(), end)
 }
@@ -85,14 +88,14 @@ fn one_process_from_its_first_call_to_its_exit() {
         lines(&text),
         [
             r#"write(1, "hi", 2) = 2"#,
-            r#"open("hi", 0x80000, 00) = -1 ENOENT (No such file or directory)"#,
+            r#"open("hi", O_RDONLY|O_CLOEXEC) = -1 ENOENT (No such file or directory)"#,
             "--- SIGUSR1 {SIG_DFL} ---",
             "rt_sigreturn() = ?",
             "exit_group(3) = ?",
             "+++ exited with 3 +++",
         ]
     );
-    assert!(matches!(end, Ok(Some(status)) if status == exited));
+    assert!(matches!(end, Ok(End::Command(status)) if status == exited));
     assert_eq!(log.first().map(String::as_str), Some("spawn a program"));
     assert_eq!(
         log.iter().filter(|line| *line == "write 7 post").count(),
@@ -150,14 +153,7 @@ fn a_filter_hides_calls_and_asks_for_no_end_of_hidden_ones() {
         vec![pre(7, 39, 1, [0; 3]), pre(7, 3, 2, [5, 0, 0]), post(7, 3, 2, -9), death(7, Status::exited(0))];
     let (text, log, _) =
         traced(&Fake::new(7, Status::exited(0), script), &program(), &options(false, "trace=close"));
-    assert_eq!(
-        lines(&text),
-        [
-            "close(5) = -1 EBADF (Bad file descriptor)"
-                .replace("Bad file descriptor", nix::errno::Errno::EBADF.desc()),
-            "+++ exited with 0 +++".to_owned()
-        ]
-    );
+    assert_eq!(lines(&text), ["close(5) = -1 EBADF (Bad file descriptor)", "+++ exited with 0 +++",]);
     assert_eq!(log[2..], ["write 7", "write 7", "write 7 post", "write 7", "wait 7"]);
 }
 
@@ -215,7 +211,7 @@ fn the_end_of_a_replaced_first_thread_may_come_before_the_exec() {
             "7 +++ exited with 5 +++",
         ]
     );
-    assert!(matches!(end, Ok(Some(status)) if status == Status::exited(5)));
+    assert!(matches!(end, Ok(End::Command(status)) if status == Status::exited(5)));
 }
 
 #[test]
@@ -233,11 +229,11 @@ fn nested_calls_pair_up_by_their_id() {
     assert_eq!(
         lines(&text)[..5],
         [
-            "read(0, NULL, 0 <unfinished ...>",
+            "read(0, <unfinished ...>",
             "--- SIGUSR1 {SIG_DFL} ---",
             "getpid() = 7",
             "rt_sigreturn() = ?",
-            "<... read resumed>) = -1 EINTR (Interrupted system call)",
+            "<... read resumed>NULL, 0) = -1 EINTR (Interrupted system call)",
         ]
     );
 }
@@ -265,7 +261,7 @@ fn attaching_takes_every_thread_and_the_rest_of_a_call() {
     );
     assert_eq!(log[..4], ["open 20", "write 20 clone post", "open 21", "write 21 clone post"]);
     assert_eq!(log[4..], ["write 21 clone post"], "only a stop needs a write");
-    assert!(matches!(end, Ok(None)));
+    assert!(matches!(end, Ok(End::Attached)));
 }
 
 #[test]
@@ -313,7 +309,12 @@ fn a_program_that_cannot_be_traced_is_not_left_behind() {
 fn commands_that_cannot_be_run_have_their_exit_status() {
     let folder = std::env::temp_dir();
     let failed = |word: &str, errno| {
-        let target = Target::Command { words: vec![word.into()], search: Some(folder.clone().into()) };
+        let command = launch::Command {
+            words: vec![word.into()],
+            search: Some(folder.clone().into()),
+            ..launch::Command::default()
+        };
+        let target = Target::Command(command);
         traced(&Fake::new(7, Status::exited(0), vec![]).refuse_spawn(errno), &target, &options(false, "all"))
             .2
             .unwrap_err()

@@ -1,0 +1,74 @@
+//! Line for line against strace: families of calls made by programs without a C library, and real programs.
+//!
+//! Every subject runs three times in the same directory: twice under strace, once under tracefd. Lines that two runs of
+//! strace agree on are what the program does; those that differ are this run's accidents (free memory, who was first).
+//! Of the first, at least [`BAR`] per cent must have an equal line in ours, in the same process. Signals are compared by
+//! their name: their siginfo is no part of the interface.
+
+mod strace {
+    pub(crate) mod compare;
+    pub(crate) mod lines;
+    pub(crate) mod programs;
+}
+
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+
+use conformance::calls::families;
+use conformance::harness::{Outcome, Suite, ensure};
+use conformance::needs::Need;
+
+use strace::compare::{Tally, compare};
+use strace::programs::PROGRAMS;
+
+/// Per cent of strace's lines that have an equal one.
+const BAR: f64 = 98.0;
+
+fn main() -> ExitCode {
+    let mut suite = Suite::new("strace");
+    let of_families = Arc::new(Mutex::new(Tally::default()));
+    let of_programs = Arc::new(Mutex::new(Tally::default()));
+    for family in families() {
+        let needs: &[Need] = match family.narrow {
+            true => &[Need::Program("strace"), Need::Tracefd, Need::I386],
+            false => &[Need::Program("strace"), Need::Tracefd],
+        };
+        let all = Arc::clone(&of_families);
+        suite.test(family.name, needs, move || {
+            let program = |dir: &std::path::Path| {
+                family.write(&dir.join("calls"))?;
+                Ok(vec!["./calls".to_owned()])
+            };
+            judge(family.name, program, &all, true)
+        });
+    }
+    for program in PROGRAMS {
+        let needs = [program.needs, &[Need::Program("strace"), Need::Tracefd]].concat();
+        let all = Arc::clone(&of_programs);
+        suite
+            .test(program.name, &needs, move || judge(program.name, |dir| program.prepare(dir), &all, false));
+    }
+    let whole = suite.is_whole();
+    let code = suite.run();
+    if whole {
+        eprintln!("families: {}", of_families.lock().expect("no test panics with it"));
+        eprintln!("programs: {}", of_programs.lock().expect("no test panics with it"));
+    }
+    code
+}
+
+/// No call may be missing in a family: its calls are the same in every run.
+fn judge(
+    name: &str,
+    prepare: impl Fn(&std::path::Path) -> std::io::Result<Vec<String>>,
+    all: &Mutex<Tally>,
+    family: bool,
+) -> Outcome {
+    let tally = compare(prepare)?;
+    all.lock().expect("no test panics with it").add(&tally);
+    ensure(tally.counted > 0, || "strace and strace agree on nothing".into())?;
+    ensure(!family || tally.missing.is_empty(), || {
+        format!("{name}: calls are missing: {:?}", tally.missing)
+    })?;
+    ensure(tally.per_cent() >= BAR, || format!("{name}: {tally}"))
+}

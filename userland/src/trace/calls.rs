@@ -1,0 +1,241 @@
+//! The part of the loop that is about calls: what the options want done at an entry, what is told of beginnings and ends.
+
+use kernel_model::abi::{PtraceEvent, Signal};
+
+use super::args::{Words, words};
+use super::call::{InCall, name, put_call, put_rest, put_result};
+use super::follow::{Follow, LeftAt, Next};
+use super::tasks::Open;
+use super::view::{CallView, Ended, Outcome, What};
+use crate::decode::{Begun, STACK, sigreturn_result};
+use crate::qualify::Ending;
+use crate::tables::Call;
+
+impl Follow<'_> {
+    pub(super) fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
+        let (number, id, abi) = (event.d, event.e, event.f);
+        let injected = self.interfere(key, number, abi);
+        let leaves = self.tasks[key].leave_at.is_some();
+        if !self.options.select.has(abi, number) && !leaves {
+            return;
+        }
+        let call = self.options.calls.get(abi, number);
+        let task = &mut self.tasks[key];
+        task.midway = false;
+        let (mut args, mut pc, mut begun) = ([0; 7], None, Begun::default());
+        let mut text = std::mem::take(&mut self.text);
+        text.clear();
+        if self.needs.arguments {
+            // Without arguments and pc there is nothing to read. Unreadable registers: it is dying, and the line says
+            // `<unfinished ...>` presently.
+            let shows = |call: &Call| !call.arguments.is_empty() || call.never_returns();
+            let bare = call.is_some_and(|call| !shows(call)) && !self.needs.pc;
+            if !bare && let Ok(regs) = task.registers() {
+                (args, pc) = (words(&regs, abi), Some(regs.rip));
+            }
+            begun = put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
+        }
+        let began = self.now;
+        let open = |text| Open {
+            call: InCall { id, number, abi, words: args, begun },
+            words: six(&args),
+            began,
+            text,
+            injected,
+        };
+        if call.is_some_and(|call| call.never_returns()) && !injected && !leaves {
+            if !self.needs.joined {
+                let call =
+                    CallView { name: name(call, number), number, abi, id, words: six(&args), text: &text };
+                self.tell(key, pc, What::Begins(call));
+                text.clear();
+            }
+            let open = open(std::mem::take(&mut text));
+            let mut result = Vec::new();
+            // What sigreturn restores can be read from its frame; of the others nobody hears again.
+            let task = &mut self.tasks[key];
+            let restored = match call {
+                Some(call) if call.name == "rt_sigreturn" && abi == 0 && self.needs.arguments => {
+                    sigreturn_result(task.memory(), args[STACK])
+                }
+                _ => None,
+            };
+            match restored {
+                Some(register) => {
+                    let limit = self.options.show.limit;
+                    put_result(&mut result, call, &args, abi, register, task.memory(), limit);
+                }
+                None => result.push(b'?'),
+            }
+            self.tell_end(key, pc, &open, Outcome::Never, b"", &result, false);
+            text = open.text;
+        } else if self.needs.joined {
+            task.calls.push(open(std::mem::take(&mut text)));
+        } else {
+            task.calls.push(open(Vec::new()));
+            let call = CallView { name: name(call, number), number, abi, id, words: six(&args), text: &text };
+            self.tell(key, pc, What::Begins(call));
+        }
+        self.text = text;
+    }
+
+    /// What the options want done to a call at its entry. Answers whether it gets a result of ours.
+    fn interfere(&mut self, key: usize, number: u64, abi: u64) -> bool {
+        let task = &mut self.tasks[key];
+        if self.options.stop_at.as_ref().is_some_and(|calls| calls.has(abi, number)) {
+            // The result register keeps the number: all that is missing to make the call again is the pc.
+            (task.skip, task.leave_at) = (true, Some((number, abi)));
+            return false;
+        }
+        if self.options.rules.is_empty() {
+            return false;
+        }
+        let action = task.counts.meet(&self.options.rules, abi, number);
+        if let Some(signal) = action.signal {
+            let _ = self.host.kill(task.pid, signal); // it may be dying
+        }
+        let Some(result) = action.result else { return false };
+        let written = task.registers().and_then(|mut regs| {
+            regs.rax = result as u64;
+            task.set_registers(&regs)
+        });
+        task.skip = written.is_ok();
+        task.skip
+    }
+
+    /// The call was skipped: the pc goes back before it, the process is stopped, everything is let go.
+    pub(super) fn leave(&mut self, key: usize) -> Next {
+        /// Bytes of `syscall`, `int 0x80` and `sysenter`, all of which the kernel itself restarts this way.
+        const CALL_BYTES: u64 = 2;
+        let task = &mut self.tasks[key];
+        let Some((number, abi)) = task.leave_at.take() else { return Next::Goes };
+        let back = task.registers().and_then(|mut regs| {
+            regs.rip = regs.rip.wrapping_sub(CALL_BYTES);
+            task.set_registers(&regs)
+        });
+        if back.is_err() {
+            return Next::Goes; // it is dying
+        }
+        let pid = task.process.unwrap_or(task.pid);
+        let _ = self.host.kill(pid, Signal::STOP);
+        let call = name(self.options.calls.get(abi, number), number).into_owned();
+        self.left_at = Some(LeftAt { pid, call, root: self.root });
+        Next::Left
+    }
+
+    pub(super) fn call_ends(&mut self, key: usize, event: &PtraceEvent) {
+        let task = &mut self.tasks[key];
+        let began = task.take_call(event.e);
+        let midway = std::mem::take(&mut task.midway);
+        // After an injected call the event's number is that of the result that took its place.
+        let (number, abi) =
+            began.as_ref().map_or((event.d, event.f), |open| (open.call.number, open.call.abi));
+        // A child's first POST is of the call that made it, which its parent shows.
+        if began.is_none() && !(midway && self.options.select.has(abi, number)) {
+            return;
+        }
+        let call = self.options.calls.get(abi, number);
+        let mut result = std::mem::take(&mut self.text);
+        let mut rest = std::mem::take(&mut self.rest);
+        result.clear();
+        rest.clear();
+        let limit = self.options.show.limit;
+        let (outcome, pc) = match task.registers() {
+            Ok(regs) => {
+                if self.needs.arguments {
+                    let words = began.as_ref().map_or([0; 7], |open| open.call.words);
+                    let injected = began.as_ref().is_some_and(|open| open.injected);
+                    if let Some(open) = began.as_ref().filter(|_| !injected) {
+                        put_rest(&mut rest, call, &open.call, regs.rax, task.memory(), limit);
+                    }
+                    put_result(&mut result, call, &words, abi, regs.rax, task.memory(), limit);
+                }
+                (outcome(regs.rax, abi), Some(regs.rip))
+            }
+            Err(_) => {
+                result.push(b'?');
+                (Outcome::Unreadable, None)
+            }
+        };
+        match began {
+            Some(open) => self.tell_end(key, pc, &open, outcome, &rest, &result, false),
+            None => {
+                let call =
+                    CallView { name: name(call, number), number, abi, id: event.e, words: [0; 6], text: b"" };
+                let (began, spent) = (None, None);
+                let ended = Ended {
+                    call,
+                    outcome,
+                    rest: b"",
+                    result: &result,
+                    began,
+                    spent,
+                    injected: false,
+                    cut: false,
+                };
+                self.tell(key, pc, What::Ends(ended));
+            }
+        }
+        (self.text, self.rest) = (result, rest);
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
+    pub(super) fn tell_end(
+        &mut self,
+        key: usize,
+        pc: Option<u64>,
+        open: &Open,
+        outcome: Outcome,
+        rest: &[u8],
+        result: &[u8],
+        cut: bool,
+    ) {
+        let ending = match outcome {
+            Outcome::Value(_) => Ending::Successful,
+            Outcome::Error(_) => Ending::Failed,
+            Outcome::Never => Ending::Unfinished,
+            Outcome::Unreadable => Ending::Unavailable,
+        };
+        if !self.options.endings.has_ending(ending) {
+            return;
+        }
+        let InCall { id, number, abi, .. } = open.call;
+        let name = name(self.options.calls.get(abi, number), number);
+        let call = CallView { name, number, abi, id, words: open.words, text: &open.text };
+        let spent = self.needs.times.then(|| self.now.steady - open.began.steady);
+        let (began, injected) = (Some(open.began), open.injected);
+        let ended = Ended { call, outcome, rest, result, began, spent, injected, cut };
+        self.tell(key, pc, What::Ends(ended));
+    }
+
+    /// The task has died, and with it its calls.
+    pub(super) fn end_calls(&mut self, key: usize) {
+        if !self.needs.ends {
+            return self.cut_calls(key);
+        }
+        while let Some(open) = self.tasks[key].calls.pop() {
+            self.tell_end(key, None, &open, Outcome::Never, b"", b"?", false);
+        }
+    }
+
+    /// The task is gone from inside these calls.
+    pub(super) fn cut_calls(&mut self, key: usize) {
+        for open in std::mem::take(&mut self.tasks[key].calls) {
+            if self.needs.joined {
+                self.tell_end(key, None, &open, Outcome::Never, b"", b"?", true);
+            }
+        }
+    }
+}
+
+/// The argument words without the stack pointer.
+fn six(words: &Words) -> [u64; 6] {
+    let [a, b, c, d, e, f, _] = *words;
+    [a, b, c, d, e, f]
+}
+
+/// Errors are -4095 to -1 in the result register (MAX_ERRNO, linux/err.h).
+fn outcome(register: u64, abi: u64) -> Outcome {
+    let value = if abi == 0 { register as i64 } else { i64::from(register as u32 as i32) };
+    if (-4095..0).contains(&value) { Outcome::Error(-value as i32) } else { Outcome::Value(value) }
+}
