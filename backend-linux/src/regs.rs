@@ -128,6 +128,8 @@ impl Tracee {
     /// Arguments and result of the call it is stopped at. Costs one request at an exit, if nobody read the registers.
     pub(crate) fn call_values(&mut self) -> Result<CallValues> {
         self.in_stop(|tracee, held| {
+            // If a session looks at the registers of this exit next, they are there.
+            tracee.complete(held);
             let Call { args, abi, returns, .. } = tracee.call;
             let result = match (held.stop, &held.regs) {
                 (Stop::Entry, _) => None,

@@ -221,3 +221,79 @@ fn padded(bytes: &[u8], length: u64) -> Option<(&[u8], &[u8])> {
     let (whole, rest) = bytes.split_at_checked(length.checked_next_multiple_of(8)?)?;
     Some((&whole[..length], rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A call with two captures, and a death.
+    fn sample() -> Vec<u8> {
+        let call = LogCall { number: 7, args: [1, 2, 3, 4, 5, 6], ..LogCall::default() };
+        let capture = LogCapture { length: 5, ..LogCapture::default() };
+        let mut body = [call.as_bytes(), capture.as_bytes(), b"hello\0\0\0"].concat();
+        let piece = LogPiece { address: 9, size: 3, length: 3 };
+        let pieces = LogCapture { what: LogCapture::STRINGS, length: 32, ..LogCapture::default() };
+        body.extend([pieces.as_bytes(), piece.as_bytes(), b"abc\0\0\0\0\0"].concat());
+        let record = |kind, body: &[u8]| {
+            let length = (size_of::<LogHeader>() + body.len()) as u32;
+            let header = LogHeader { length, version: LOG_VERSION, kind, ..LogHeader::default() };
+            [header.as_bytes(), body].concat()
+        };
+        [record(LogHeader::CALL, &body), record(LogHeader::DEATH, LogDeath { status: 1 }.as_bytes())].concat()
+    }
+
+    /// Everything in `bytes`, as a reader walks it; how many records, and how many bytes were left.
+    fn walk(mut bytes: &[u8]) -> (usize, usize) {
+        let mut records = 0;
+        while let Some((_, record, rest)) = LogRecord::split(bytes) {
+            assert!(rest.len() < bytes.len(), "a reader would never end");
+            if let LogRecord::Call(_, captures) = record {
+                let all = captures.iter().flat_map(|(_, data)| LogPiece::all(data));
+                assert!(all.count() <= bytes.len());
+            }
+            (records, bytes) = (records + 1, rest);
+        }
+        (records, bytes.len())
+    }
+
+    #[test]
+    fn records_are_taken_apart() {
+        let bytes = sample();
+        let Some((header, LogRecord::Call(call, captures), rest)) = LogRecord::split(&bytes) else {
+            panic!("the first is a call");
+        };
+        assert_eq!((header.kind, call.args[5]), (LogHeader::CALL, 6));
+        assert_eq!((captures[0].1, captures.len()), (&b"hello"[..], 2));
+        let pieces: Vec<_> =
+            LogPiece::all(captures[1].1).map(|(piece, data)| (piece.address, data)).collect();
+        assert_eq!(pieces, [(9, &b"abc"[..])]);
+        let (_, last, rest) = LogRecord::split(rest).unwrap();
+        assert_eq!((last, rest), (LogRecord::Death(LogDeath { status: 1 }), &[][..]));
+    }
+
+    #[test]
+    fn a_damaged_or_cut_record_is_no_record() {
+        let whole = sample();
+        assert_eq!(walk(&whole), (2, 0));
+        for cut in 0..whole.len() {
+            assert!(walk(&whole[..cut]).0 < 2, "cut at {cut}");
+        }
+        for at in 0..whole.len() {
+            for value in [0, 1, 0x7f, 0x80, 0xff] {
+                let mut bytes = whole.clone();
+                bytes[at] = value;
+                walk(&bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_younger_is_skipped_by_its_length() {
+        for (at, value) in [(4, 2), (6, 99)] {
+            let mut bytes = sample();
+            bytes[at] = value;
+            assert_eq!(walk(&bytes), (2, 0));
+            assert_eq!(LogRecord::split(&bytes).unwrap().1, LogRecord::Unknown);
+        }
+    }
+}

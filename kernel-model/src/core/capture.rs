@@ -293,3 +293,6 @@ fn append(out: &mut Vec<u8>, data: &[u8]) {
     out.extend_from_slice(data);
     out.resize(out.len().next_multiple_of(8), 0);
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,7 @@ pub(super) struct Asked {
     detail: Option<Detail>,
     values: Option<Option<CallValues>>,
     now: Option<u64>,
-    /// Of the child.
-    pub(super) process: Option<Pid>,
+    process: Option<Pid>,
 }
 
 impl Asked {
@@ -20,6 +19,11 @@ impl Asked {
 
     pub(super) fn values(&mut self, machine: &mut impl Machine, task: Task) -> Option<CallValues> {
         *self.values.get_or_insert_with(|| machine.call_values(task).ok())
+    }
+
+    /// The process that a newborn belongs to.
+    pub(super) fn process(&mut self, machine: &mut impl Machine, child: Pid) -> Pid {
+        *self.process.get_or_insert_with(|| machine.facts(child).map_or(child, |facts| facts.process))
     }
 
     pub(super) fn now(&mut self, machine: &mut impl Machine) -> u64 {
@@ -61,7 +65,7 @@ impl<M: Machine> Core<M> {
             }
         }
         if let (Some(child), Some((_, pid))) = (child, born) {
-            self.inherit_observers(key, child, pid);
+            self.inherit_observers(key, child, pid, &mut asked);
             self.settle(child);
         }
         self.catch_waiters(key);

@@ -26,6 +26,7 @@ mod signals;
 pub mod stage;
 mod step;
 mod syscalls;
+mod told;
 mod wait;
 
 pub use acid::ACID;
