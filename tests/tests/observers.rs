@@ -1,15 +1,22 @@
 //! Observers beyond single rules (RFC 0006): many records and a slow reader on both machines, a running program that is
-//! never held, and what a stop costs while nobody observes.
+//! never held, threads, and what a stop costs while nobody observes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
+use backend_linux::{Linux, caller};
 use conformance::harness::{Outcome, Suite, ensure};
 use conformance::needs::Need;
 use conformance::observed;
 use conformance::rules::stage::{Broken, Run, on_linux, on_sim};
 use conformance::rules::{Access, Bench, Check};
 use conformance::tracer::own_program;
+use kernel_model::abi::{LOG_MOST, LogRecord, OpenFlags, Status};
+use kernel_model::client::{Handle, Trace};
+use kernel_model::kernel::{Kernel, Policy};
+use kernel_model::local::Local;
+use kernel_model::scheme::{Host, Program};
 
 /// Calls of the program that two logs observe.
 const CALLS: u64 = 100_000;
@@ -21,6 +28,7 @@ fn main() -> ExitCode {
     suite.test("two_on_linux_in_turn", &[], || linux(in_turn));
     suite.test("two_on_linux_at_once", &[], || linux(at_once));
     suite.test("a_running_program_is_not_held", &[], opens);
+    suite.test("threads_are_told_apart", &[], threads);
     suite.test("a_stop_costs_what_its_readers_ask_for", &[Need::Program("strace")], requests);
     suite.run()
 }
@@ -70,6 +78,38 @@ fn opens() -> Outcome {
     ensure(own.0 == pid && own.1.parse().is_ok_and(|fd: i32| fd > 2), || format!("{lines:?}"))?;
     ensure(by("/dev/zero").is_some_and(|(child, _)| child != pid), || format!("no child: {lines:?}"))?;
     ensure(by("/nowhere/at/all").is_some_and(|(_, result)| result == "-2"), || format!("{lines:?}"))
+}
+
+/// Each thread's calls under its own pid and its process's, between its birth and its death.
+fn threads() -> Outcome {
+    const THREADS: usize = 20;
+    let kernel = Local::new(Kernel::new(Linux::new(), Policy::SameUser));
+    let host = kernel.client(caller());
+    let pid = host.spawn(&Program::new(own_program("guest")).arg("threads").arg(THREADS.to_string()))?;
+    let log = Handle::open(&host, &format!("proc:{pid}/log"), OpenFlags::O_RDWR)?;
+    log.write(b"inherit\ncalls getppid")?;
+    Trace::open(&host, pid, OpenFlags::empty())?.close()?;
+    let (mut born, mut dead, mut calls) = (BTreeSet::new(), BTreeSet::new(), BTreeMap::<u32, u32>::new());
+    let mut buf = vec![0; LOG_MOST];
+    while let Ok(n) = log.read(&mut buf) {
+        let mut bytes = &buf[..n];
+        while let Some((header, record, rest)) = LogRecord::split(bytes) {
+            ensure(header.process == pid.0, || format!("another's process: {header:?}"))?;
+            match record {
+                LogRecord::Birth(birth) => {
+                    ensure(birth.process == pid.0 && born.insert(birth.child), || format!("{birth:?}"))?;
+                }
+                LogRecord::Death(_) => ensure(dead.insert(header.pid), || "dies twice".into())?,
+                LogRecord::Call(..) => *calls.entry(header.pid).or_default() += 1,
+                _ => {}
+            }
+            bytes = rest;
+        }
+    }
+    ensure(host.wait(pid, true)? == Some(Status::exited(0)), || "it does not end as ever".into())?;
+    ensure(born.len() == THREADS && calls.keys().eq(&born), || format!("{born:?}: {calls:?}"))?;
+    ensure(calls.values().all(|count| *count == 10), || format!("{calls:?}"))?;
+    ensure(born.iter().chain([&pid.0]).copied().collect::<BTreeSet<_>>() == dead, || format!("{dead:?}"))
 }
 
 /// ptrace requests for each call of a program, counted from outside.
