@@ -66,15 +66,17 @@ impl<M> Core<M> {
 
 impl<M: Hash> Hash for Core<M> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        let Core { machine, tasks, seats, serials: _, waiters, slots: _, pids, children, readable } = self;
+        let Core { machine, tasks, seats, serials: _, waiters, slots: _, pids, children, readable, logs } =
+            self;
         machine.hash(state);
-        (tasks.len(), seats.len(), waiters.len()).hash(state);
+        (tasks.len(), seats.len(), waiters.len(), logs.len()).hash(state);
         tasks.iter().for_each(|task| task.hash(state));
         waiters.iter().for_each(|waiter| waiter.hash(state));
+        logs.iter().for_each(|log| log.hash(state));
         for (place, seat) in seats {
             // A serial only tells this use of a place from others; who refers to it by one says so (see `Kernel`).
             (place, seat.owner, seat.task, seat.stops, seat.notes).hash(state);
-            (&seat.sets, &seat.queue, &seat.offered, seat.grab, seat.on_leave).hash(state);
+            (&seat.sets, &seat.queue, &seat.offered, seat.grab, seat.on_leave, &seat.observer).hash(state);
         }
         (pids, children, readable).hash(state);
     }
