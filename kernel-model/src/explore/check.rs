@@ -69,10 +69,13 @@ impl World {
         let Some(pid) = act.task().and_then(|task| self.task(task)) else { return Ok(()) };
         let could = match act {
             Act::Wait { .. } => self.kernel.has_status(pid),
+            // Any stop of the task will do, and its end.
+            Act::Regs { .. } => self.kernel.stops().iter().any(|(stopped, _)| *stopped == pid),
             _ => {
                 let session = party.id.zip(party.handles.get(&pid));
                 let session = session.and_then(|(id, fd)| self.kernel.session(id, *fd));
-                session.is_some_and(|session| session.queued > 0 || session.held || session.gone)
+                let stop = |session: &Session| session.held && !party.queued;
+                session.is_some_and(|session| session.queued > 0 || session.gone || stop(&session))
             }
         };
         if could {

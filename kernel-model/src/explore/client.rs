@@ -1,18 +1,14 @@
-//! [`Party`]: a client's place in its script; and its operations, as the kernel sees them or as a [`Quirk`] bends them.
+//! [`Party`]: a client's place in its script; and what it does next, as the kernel sees it or as a [`Quirk`] bends it.
+//! Operations that wait are in [`super::reads`].
 
 use std::collections::BTreeMap;
 
-use zerocopy::FromBytes;
-
 use super::quirk::Quirk;
-use super::{Rule, Setup, Violation, World, violated};
-use crate::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Result as Answer};
+use super::{Setup, Violation, World};
+use crate::abi::{Errno, OpenFlags, Pid, PtraceFlags, Result as Answer};
 use crate::kernel::{ClientId, Keeper, Session, Step, WaiterId};
 use crate::scenario::Act;
 use crate::scheme::{Fd, Program};
-
-/// Records that one read may give.
-const RECORDS: usize = 4;
 
 /// What a client's operation waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,33 +28,25 @@ pub(super) struct Party {
     pub(super) at: usize,
     pub(super) waits: Waits,
     /// `serve`: the stop was read, and the mask is next.
-    writes: bool,
+    pub(super) writes: bool,
     /// Only under F19: the task was let go, and the mask is next.
-    let_go: bool,
+    pub(super) let_go: bool,
     /// Its `trace` handles, by task.
     pub(super) handles: BTreeMap<Pid, Fd>,
+    /// Its `event:` handle, if it waits by one.
+    pub(super) queue: Option<Fd>,
+    /// Its `regs/int` handle, while it is used.
+    pub(super) regs: Option<Fd>,
+    /// What it waits for is a report of `queue`.
+    pub(super) queued: bool,
 }
 
 impl Party {
     pub(super) fn new(id: ClientId) -> Party {
-        Party {
-            id: Some(id),
-            at: 0,
-            waits: Waits::No,
-            writes: false,
-            let_go: false,
-            handles: BTreeMap::new(),
-        }
+        let (handles, queue, regs) = (BTreeMap::new(), None, None);
+        let (writes, let_go, queued) = (false, false, false);
+        Party { id: Some(id), at: 0, waits: Waits::No, writes, let_go, handles, queue, regs, queued }
     }
-}
-
-/// What came of a read.
-enum Got {
-    Records(Vec<PtraceEvent>),
-    Nothing,
-    Gone,
-    Again,
-    Waits,
 }
 
 impl World {
@@ -137,6 +125,7 @@ impl World {
                 Step::Wait(waiter) => self.sleep(n, Waits::On(waiter)),
                 Step::Done(answer) => self.next(n, answer.map(drop)),
             },
+            (Act::Regs { .. }, Some(pid)) => self.regs(n, pid),
             (Act::Read { .. }, Some(pid)) => self.read(setup, n, pid, woken)?,
             (Act::Serve { mask, .. }, Some(pid)) => self.serve(setup, n, pid, *mask, woken)?,
         };
@@ -146,7 +135,7 @@ impl World {
         Ok(answer)
     }
 
-    fn next(&mut self, n: usize, answer: Answer<()>) -> String {
+    pub(super) fn next(&mut self, n: usize, answer: Answer<()>) -> String {
         let party = &mut self.parties[n];
         (party.at, party.writes, party.let_go) = (party.at + 1, false, false);
         match answer {
@@ -155,12 +144,12 @@ impl World {
         }
     }
 
-    fn sleep(&mut self, n: usize, waits: Waits) -> String {
+    pub(super) fn sleep(&mut self, n: usize, waits: Waits) -> String {
         self.parties[n].waits = waits;
         "waits".into()
     }
 
-    fn handle(&self, n: usize, pid: Pid) -> Answer<(ClientId, Fd)> {
+    pub(super) fn handle(&self, n: usize, pid: Pid) -> Answer<(ClientId, Fd)> {
         let party = &self.parties[n];
         party.id.zip(party.handles.get(&pid).copied()).ok_or(Errno::EBADF)
     }
@@ -168,18 +157,22 @@ impl World {
     fn open(&mut self, setup: &Setup, n: usize, pid: Pid, flags: OpenFlags) -> String {
         let manner = setup.scenario().clients[n].manner;
         let op = if manner.experimental { "trace.x" } else { "trace" };
-        let more = if manner.exclusive { OpenFlags::O_EXCL } else { OpenFlags::empty() };
+        let mut more = if manner.exclusive { OpenFlags::O_EXCL } else { OpenFlags::empty() };
+        more.set(OpenFlags::O_NONBLOCK, manner.queue);
         let Some(id) = self.parties[n].id else { return String::new() };
         let answer = self.kernel.open(id, &format!("proc:{pid}/{op}"), flags | more);
         if let Ok(fd) = answer {
             self.parties[n].handles.insert(pid, fd);
+            if manner.queue {
+                self.watch(n, id, fd);
+            }
             let held = self.kernel.session(id, fd).is_some_and(|session| session.held);
             self.ledger.open(pid, flags.contains(OpenFlags::O_TRUNC) && !held);
         }
         self.next(n, answer.map(drop))
     }
 
-    fn write(&mut self, setup: &Setup, n: usize, pid: Pid, mask: PtraceFlags) -> String {
+    pub(super) fn write(&mut self, setup: &Setup, n: usize, pid: Pid, mask: PtraceFlags) -> String {
         let (id, fd) = match self.handle(n, pid) {
             Ok(handle) => handle,
             Err(errno) => return self.next(n, Err(errno)),
@@ -224,6 +217,7 @@ impl World {
         // Where it stood means nothing any more.
         let party = &mut self.parties[n];
         (party.at, party.writes, party.let_go) = (0, false, false);
+        (party.queue, party.regs, party.queued) = (None, None, false);
     }
 
     /// F5: children whose birth was not read stay with a holder that does nothing.
@@ -253,97 +247,6 @@ impl World {
         }
     }
 
-    fn fetch(&mut self, setup: &Setup, n: usize, pid: Pid, woken: Waits) -> Result<Answer<Got>, Violation> {
-        let (id, fd) = match self.handle(n, pid) {
-            Ok(handle) => handle,
-            Err(errno) => return Ok(Err(errno)),
-        };
-        let before = self.kernel.session(id, fd);
-        let over = |session: Session| session.gone && session.queued == 0;
-        if setup.breaks(Quirk::F8) && woken == Waits::No && before.is_some_and(over) {
-            self.parties[n].waits = Waits::ForEver;
-            return Ok(Ok(Got::Waits));
-        }
-        let mut buf = [0; RECORDS * PtraceEvent::SIZE];
-        let size = match self.kernel.read(id, fd, &mut buf) {
-            Step::Wait(waiter) => {
-                self.parties[n].waits = Waits::On(waiter);
-                return Ok(Ok(Got::Waits));
-            }
-            Step::Done(Ok(size)) => size,
-            Step::Done(Err(Errno::ESRCH)) => {
-                self.ledger.nothing_due(pid, &self.name(pid))?;
-                return Ok(Ok(Got::Gone));
-            }
-            Step::Done(Err(Errno::EAGAIN)) => {
-                self.ledger.nothing_due(pid, &self.name(pid))?;
-                return Ok(Ok(Got::Again));
-            }
-            Step::Done(Err(errno)) => return Ok(Err(errno)),
-        };
-        let mut records: Vec<PtraceEvent> = buf[..size]
-            .chunks_exact(PtraceEvent::SIZE)
-            .filter_map(|bytes| PtraceEvent::read_from_bytes(bytes).ok())
-            .collect();
-        if setup.breaks(Quirk::Lifo) {
-            records.reverse();
-        }
-        if setup.breaks(Quirk::Twice) {
-            records = records.iter().flat_map(|event| [*event, *event]).collect();
-        }
-        self.ledger.read(pid, &self.name(pid), &records)?;
-        if records.is_empty() {
-            if !before.is_some_and(|session| session.held) {
-                return violated(Rule::NoEventInvented, format!("{} is not stopped", self.name(pid)));
-            }
-            return Ok(Ok(Got::Nothing));
-        }
-        Ok(Ok(Got::Records(records)))
-    }
-
-    fn read(&mut self, setup: &Setup, n: usize, pid: Pid, woken: Waits) -> Result<String, Violation> {
-        Ok(match self.fetch(setup, n, pid, woken)? {
-            Ok(Got::Waits) => "waits".into(),
-            Ok(got) => {
-                self.next(n, Ok(()));
-                text(&got)
-            }
-            Err(errno) => self.next(n, Err(errno)),
-        })
-    }
-
-    fn serve(
-        &mut self,
-        setup: &Setup,
-        n: usize,
-        pid: Pid,
-        mask: PtraceFlags,
-        woken: Waits,
-    ) -> Result<String, Violation> {
-        let stop = PtraceFlags::from_bits_retain(PtraceFlags::STOP_MASK) | PtraceFlags::STOP_INTERRUPT;
-        if self.parties[n].writes {
-            let at = self.parties[n].at;
-            let said = self.write(setup, n, pid, mask);
-            // The end of the task ends this act; a read finds it.
-            let party = &mut self.parties[n];
-            (party.at, party.writes) = (at, party.let_go);
-            return Ok(format!("writes: {said}"));
-        }
-        Ok(match self.fetch(setup, n, pid, woken)? {
-            Ok(Got::Waits) => "waits".into(),
-            Ok(Got::Gone) => self.next(n, Err(Errno::ESRCH)),
-            Err(errno) => self.next(n, Err(errno)),
-            Ok(got) => {
-                let stopped = match &got {
-                    Got::Records(records) => records.iter().any(|event| stop.intersects(event.cause())),
-                    got => matches!(got, Got::Nothing),
-                };
-                self.parties[n].writes = stopped;
-                text(&got)
-            }
-        })
-    }
-
     /// The session that somebody here has on a task.
     pub(super) fn session_of(&self, pid: Pid) -> Option<Session> {
         let mine = |party: &Party| party.id.zip(party.handles.get(&pid).copied());
@@ -361,18 +264,5 @@ impl World {
             Keeper::Operation => "an operation".into(),
             Keeper::Nobody => "nobody".into(),
         }
-    }
-}
-
-fn text(got: &Got) -> String {
-    match got {
-        Got::Records(records) => {
-            let word = |event: &PtraceEvent| crate::scenario::script::word(event.cause());
-            format!("gives {}", records.iter().map(word).collect::<Vec<_>>().join(", "))
-        }
-        Got::Nothing => "gives nothing: the task is stopped, and all was told".into(),
-        Got::Gone => "ESRCH".into(),
-        Got::Again => "EAGAIN".into(),
-        Got::Waits => "waits".into(),
     }
 }

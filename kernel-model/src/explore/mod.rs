@@ -5,7 +5,7 @@
 //! event. [`search`] goes through all worlds, breadth first, so the first [`Violation`] has the shortest schedule, which
 //! [`schedule`] writes, and plays forward and back.
 //!
-//! `client` makes operations, `ledger` knows what each session is owed, `check` says what is wrong with a world.
+//! `client` and `reads` make operations, `ledger` knows what each session is owed, `check` says what is wrong with a world.
 //!
 //! ```
 //! use kernel_model::explore::{Setup, search::explore};
@@ -20,6 +20,7 @@ mod check;
 mod client;
 mod ledger;
 pub mod quirk;
+mod reads;
 pub mod schedule;
 pub mod search;
 mod world;

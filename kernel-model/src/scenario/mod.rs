@@ -79,7 +79,7 @@ pub struct Manner {
     pub experimental: bool,
     /// O_EXCL.
     pub exclusive: bool,
-    /// O_NONBLOCK and `event:`, or else reads that wait. Only where it is played.
+    /// O_NONBLOCK and `event:`, or else reads that wait.
     pub queue: bool,
     /// Offered children. Only where it is played.
     pub children: Children,
@@ -139,6 +139,11 @@ pub enum Act {
         /// Whose handle.
         task: String,
     },
+    /// Opens its `regs/int`, reads it, which stops the task shortly if it runs, and closes it.
+    Regs {
+        /// Whose.
+        task: String,
+    },
     /// Sends a signal.
     Kill {
         /// To whom.
@@ -165,6 +170,7 @@ impl Act {
             | Act::Read { task }
             | Act::Serve { task, .. }
             | Act::Close { task }
+            | Act::Regs { task }
             | Act::Kill { task, .. }
             | Act::Wait { task } => Some(task),
             Act::Die => None,

@@ -196,6 +196,7 @@ fn act(first: &str, words: &[&str]) -> Parsed<Act> {
         }
         "read" => Act::Read { task: one(words, "a task")? },
         "close" => Act::Close { task: one(words, "a task")? },
+        "regs" => Act::Regs { task: one(words, "a task")? },
         "wait" => Act::Wait { task: one(words, "a task")? },
         "kill" => {
             let (task, signal) = task_and_signal(words)?;

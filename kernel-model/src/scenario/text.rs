@@ -102,6 +102,7 @@ impl Display for Act {
             Act::Read { task } => write!(f, "read {task}"),
             Act::Close { task } => write!(f, "close {task}"),
             Act::Kill { task, signal } => write!(f, "kill {task} {}", signal_word(*signal)),
+            Act::Regs { task } => write!(f, "regs {task}"),
             Act::Wait { task } => write!(f, "wait {task}"),
             Act::Die => f.write_str("die"),
         }

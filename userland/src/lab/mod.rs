@@ -1,4 +1,4 @@
-//! `lab`: scenarios on the simulator, in every order ([`explore`](mod@explore)), and what was found, move by move ([`walk`]).
+//! `lab`: scenarios on the simulator, in every order ([`explore()`]), and what was found, move by move ([`replay`], [`step`]).
 //!
 //! Unlike other tools this one is about a machine, not on one: it uses `kernel_model::explore` in place of files.
 
