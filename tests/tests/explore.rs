@@ -179,6 +179,19 @@ fn the_rfc_s_quirks_are_found_as_it_says() {
 }
 
 #[test]
+fn no_text_is_too_broken_to_be_refused() {
+    for name in ["F5", "registers", "job-control"] {
+        let text = scenario(name).to_string();
+        let mut accepted = 0;
+        for (at, _) in text.char_indices() {
+            accepted += usize::from(Scenario::parse(&text[..at]).is_ok());
+            let _ = Scenario::parse(&format!("{}{}", &text[..at], &text[at + 1..]));
+        }
+        assert!(accepted < text.len() / 2, "{name}: most of a text is not a text");
+    }
+}
+
+#[test]
 fn wrong_texts_are_told_with_their_line() {
     let program = "program main\n sys exit, 0\n";
     for (text, message) in [
@@ -191,6 +204,7 @@ fn wrong_texts_are_told_with_their_line() {
         (format!("client a\nclient a\n{program}"), "line 2: there are two clients `a`"),
         (format!("client a\ndeath b\n{program}"), "line 3: `death b`: there is no such client"),
         (format!("client a\nends main: soon\n{program}"), "line 2: `soon` is no signal"),
+        (format!("client a\n  spawn main\n  open mian.1\n{program}"), "line 4: `mian.1`: nobody spawns"),
         ("client a\nprogram main\n sys exit, 0\n mvo rax, 1\n".into(), "line 4: "),
     ] {
         let error = Scenario::parse(&text).expect_err(&text).to_string();

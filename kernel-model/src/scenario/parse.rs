@@ -141,7 +141,32 @@ fn finish(scenario: Scenario, programs: &[String]) -> Parsed<Scenario> {
             return Err(format!("`{act}`: there is no such program"));
         }
     }
+    known(&scenario)?;
     Ok(scenario)
+}
+
+/// Every task that is named is spawned by somebody, or descends from one that is.
+fn known(scenario: &Scenario) -> Parsed<()> {
+    let acts = || scenario.clients.iter().flat_map(|client| &client.acts);
+    let mut roots: Vec<&str> = acts()
+        .filter_map(|act| if let Act::Spawn { task, .. } = act { Some(task.as_str()) } else { None })
+        .collect();
+    if scenario.clients.iter().any(super::Client::is_scripted) {
+        roots.push("main");
+    }
+    let of_events = scenario.events.iter().filter_map(|event| match event {
+        Event::Signal { task, .. } => Some(task.as_str()),
+        Event::Death { .. } => None,
+    });
+    let of_ends = scenario.ends.iter().map(|ends| ends.task.as_str());
+    let mut named = acts().filter_map(Act::task).chain(of_events).chain(of_ends);
+    let stranger = named.find(|name| !roots.contains(&name.split('.').next().unwrap_or(name)));
+    match stranger {
+        Some(name) => {
+            Err(format!("`{name}`: nobody spawns a task of this name, or one that it descends from"))
+        }
+        None => Ok(()),
+    }
 }
 
 fn order_of_signals(words: &[&str]) -> Parsed<bool> {
