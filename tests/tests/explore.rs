@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use kernel_model::explore::quirk::Quirk;
 use kernel_model::explore::schedule::{Made, Schedule};
 use kernel_model::explore::search::{Found, Progress, explore};
-use kernel_model::explore::{Rule, Setup};
+use kernel_model::explore::{Rule, Setup, World};
 use kernel_model::scenario::Scenario;
 
 /// More states than any scenario here has, and few enough to end soon.
@@ -74,6 +74,7 @@ fn nothing_is_found_where_nothing_is_broken() {
         let found = look(&setup(&name, &[]));
         assert!(found.violation.is_none(), "{name}: {:?}", found.violation);
         assert!(found.exhausted, "{name}: {:?}", found.progress);
+        assert!(found.progress.states <= found.progress.moves, "{name}: no world is reached in two ways");
         eprintln!("{name}: {:?}", found.progress);
     }
 }
@@ -175,6 +176,29 @@ fn the_rfc_s_quirks_are_found_as_it_says() {
     for (quirk, rule) in said {
         let found = FOUND.iter().find(|(name, ..)| *name == quirk);
         assert_eq!(found.map(|(.., found)| rule_of(*found)).as_deref(), Some(rule), "{quirk}");
+    }
+}
+
+/// Digests are kept and shared between copies: however a world came to be, its digest is the same.
+#[test]
+fn a_world_s_digest_does_not_depend_on_copies() {
+    let mut random = fastrand::Rng::with_seed(8);
+    for name in ["two-clients", "queue", "registers", "step-and-handler", "large/vfork"] {
+        let setup = setup(name, &[]);
+        for _ in 0..20 {
+            let (mut alone, mut copied) = (World::new(&setup), World::new(&setup));
+            let mut copies = Vec::new();
+            while let Some(chosen) = random.choice(alone.moves(&setup)) {
+                assert_eq!(alone.make(&setup, chosen, &mut Vec::new()), Ok(()), "{name}");
+                copies.push((copied.clone(), copied.digest()));
+                assert_eq!(copied.make(&setup, chosen, &mut Vec::new()), Ok(()), "{name}");
+                assert_eq!(alone.digest(), copied.digest(), "{name}");
+            }
+            assert!(
+                copies.iter().all(|(copy, digest)| copy.digest() == *digest),
+                "{name}: a copy has changed"
+            );
+        }
     }
 }
 
