@@ -30,7 +30,7 @@ pub(crate) struct Tracee {
     pub(crate) call: Call,
     /// The registers as they were let go at the entry of a call that [keeps](crate::calls::keeps_registers) all but
     /// its result.
-    pub(crate) entry_regs: Option<Regs>,
+    pub(crate) entry_regs: Option<Box<Regs>>,
     pub(crate) step: Step,
     /// An interrupt was asked for from above and is not answered.
     pub(crate) asked: bool,
@@ -90,7 +90,8 @@ pub(crate) struct Held {
     pub(crate) was_listening: bool,
     /// A step was under way, which a birth in the middle of its call does not end.
     pub(crate) was_stepping: bool,
-    pub(crate) regs: Option<Regs>,
+    /// Boxed, because most stops need none and a stop is moved about.
+    pub(crate) regs: Option<Box<Regs>>,
     /// The tracer wrote general registers.
     pub(crate) written: bool,
     /// At [`Stop::Breakpoint`]: bytes from the pc that is shown to the hardware's, once looked up; 0 once the tracer
