@@ -440,9 +440,16 @@ program main
     Rule {
         id: "R116",
         sentence: "When a session with O_EXCL closes, the process dies although it is observed, and the log tells of it; when a log closes, \
-                   nothing happens to the process.",
+                   or its client dies, nothing happens to the process.",
         guest: MANY,
         run: |b| {
+            let pid = b.start()?;
+            let other = b.client(b.me());
+            other.host().open(&format!("proc:{pid}/log"), OpenFlags::O_RDWR)?;
+            release(b, pid)?;
+            drop(other);
+            same!(b.ended(pid)?, Status::exited(0));
+
             let pid = b.start()?;
             let log = open(b.host, pid)?;
             let trace = Trace::open(b.host, pid, OpenFlags::O_EXCL)?;
