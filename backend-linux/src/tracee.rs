@@ -44,11 +44,12 @@ pub(crate) struct Tracee {
     pub(crate) parked: Option<(u64, u64, u64)>,
     /// /proc/pid/mem of the present address space.
     pub(crate) mem: Option<File>,
+    /// Of this address space, before there was a descriptor.
+    pub(crate) reads: u32,
 }
 
 /// Where a task is in its life.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a stop is made twice per call: no allocation there")]
 pub(crate) enum Life {
     /// Let go with this request.
     Running(Request),
@@ -170,6 +171,7 @@ impl Tracee {
             spawned: false,
             parked: None,
             mem: None,
+            reads: 0,
         }
     }
 
