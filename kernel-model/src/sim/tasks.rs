@@ -6,7 +6,7 @@ use crate::abi::{Errno, Pid};
 use crate::machine::{Error, Report, Result, Task, Verdict};
 
 use super::frames::failed;
-use super::process::{Next, Process};
+use super::process::{Next, Process, Trace};
 use super::{Quirks, Sim, Slot};
 
 impl Sim {
@@ -112,9 +112,15 @@ impl Sim {
         self.reports = kept;
         for (_, report) in lost {
             if let Report::Born { child, pid } = report {
-                self.process(pid).trace = None;
+                // It may have been killed since, and its end is not told either.
+                self.forget_reports(child);
                 self.free(child);
-                self.log.add(pid, || "detached: its birth was not told yet".into());
+                let held = |trace: &Trace| trace.task == child;
+                let process = self.processes.get_mut(&pid.0);
+                if let Some(process) = process.filter(|process| process.trace.as_ref().is_some_and(held)) {
+                    process.trace = None;
+                    self.log.add(pid, || "detached: its birth was not told yet".into());
+                }
             }
         }
     }

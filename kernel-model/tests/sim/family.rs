@@ -229,3 +229,28 @@ fn a_child_whose_birth_was_not_told_goes_its_way() {
         assert_eq!(sim.output(1).len(), 1, "kill: {kill}");
     }
 }
+
+/// The same with a child that was killed before, and is a zombie, or gone altogether.
+#[test]
+fn a_child_whose_birth_was_not_told_may_have_ended() {
+    for ignore in ["0", "1"] {
+        let text = format!(
+            "program main\n sys rt_sigaction, sig.chld, action, 0, 8\n sys fork\n sys pause\n.data\naction: .word {ignore}, 0, 0, 0"
+        );
+        let (mut sim, task) = spawn(&text);
+        let parent = sim.pid(task).unwrap();
+        sim.demand(task, Demand::BORN).unwrap();
+        sim.resume(task, Verdict::Proceed).unwrap();
+        while sim.coming().is_none() {
+            sim.turn(parent);
+        }
+        let child = sim.programs().last().unwrap();
+        sim.signal(child, Signal::KILL).unwrap();
+        for _ in 0..10 {
+            sim.turn(child);
+        }
+        assert_eq!(sim.facts(child).is_ok(), ignore == "0", "a zombie only if its parent wants to know");
+        sim.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
+        assert_eq!(sim.next_stop(Wait::Poll).unwrap(), None, "{ignore}");
+    }
+}
