@@ -1,7 +1,7 @@
 //! [`Quirk`]: what can be broken, so that the explorer can be seen to find it.
 //!
 //! The defects of Redox's kernel go by their numbers in RFC 0002. Two of them are the machine's ([`Quirks`]); the others are
-//! broken where a client meets the kernel, so that the kernel itself has no switch: `client.rs` says how at each place.
+//! broken where a client meets the kernel, so that the kernel itself has no switch: `client.rs` and `reads.rs` say how.
 
 use std::fmt;
 use std::str::FromStr;
