@@ -1,0 +1,291 @@
+//! Recordings of the simulator: wrapping changes nothing, a replay answers the same, what is damaged is told and never
+//! worse than that.
+
+use std::cell::RefCell;
+use std::fmt::Write as _;
+use std::io::{Cursor, ErrorKind, Write};
+use std::rc::Rc;
+
+use kernel_model::abi::{Errno, EventFlags, OpenFlags, Pid, PtraceFlags, Status};
+use kernel_model::client::{EventQueue, Mem, Regs, Trace, read_text};
+use kernel_model::kernel::{Kernel, Policy};
+use kernel_model::local::Local;
+use kernel_model::machine::{CallName, Machine};
+use kernel_model::replay::{Damage, Header, Recording, Replay};
+use kernel_model::scheme::{Caller, Host, Program};
+use kernel_model::sim::{Sim, SimConfig};
+
+const PROGRAM: &str = "program pingpong
+    sys pipe, there
+    sys fork
+    test rax, rax
+    je   child
+    sys write, 4, ping, 5
+    sys wait4, -1, 0, 0, 0
+    sys exit, 0
+child:
+    sys read, 3, buffer, 5
+    sys write, 1, buffer, 5
+    sys exit, 3
+.data
+there:  .word 0
+buffer: .space 8
+ping:   .asciz \"ping \"
+";
+
+fn sim() -> Sim {
+    let mut sim = Sim::new(SimConfig::default());
+    sim.load(PROGRAM).unwrap();
+    sim
+}
+
+fn caller(sim: &Sim) -> Caller {
+    let SimConfig { uid, gid, .. } = SimConfig::default();
+    Caller { pid: sim.owner(), uid, gid }
+}
+
+fn header(sim: &Sim) -> Header {
+    let notes = vec![("why".to_owned(), b"a test".to_vec())];
+    Header { machine: "sim".to_owned(), caller: caller(sim), policy: Policy::Descendants, began: 7, notes }
+}
+
+fn calls(_: &Header) -> Vec<CallName> {
+    Sim::new(SimConfig::default()).calls().to_vec()
+}
+
+/// A file that is kept, with room for so many bytes.
+#[derive(Clone)]
+struct Disk(Rc<RefCell<Vec<u8>>>, usize);
+
+impl Write for Disk {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let mut disk = self.0.borrow_mut();
+        let room = (self.1 - disk.len()).min(bytes.len());
+        disk.extend_from_slice(&bytes[..room]);
+        if room == 0 { Err(ErrorKind::StorageFull.into()) } else { Ok(room) }
+    }
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// What a tool wants.
+#[derive(Clone, Copy, PartialEq)]
+enum Wants {
+    /// Every call of every process, registers and memory.
+    All,
+    /// Calls that write, of the first process.
+    Writes,
+    /// To step.
+    Steps,
+}
+
+/// Follows a program to its end, or to an error, and tells all that it saw.
+fn tell(host: &dyn Host, program: &Program, wants: Wants) -> String {
+    let mut story = String::new();
+    let end = follow(host, program, wants, &mut story);
+    writeln!(story, "{end:?}").unwrap();
+    story
+}
+
+fn follow(
+    host: &dyn Host,
+    program: &Program,
+    wants: Wants,
+    story: &mut String,
+) -> Result<Option<Status>, Errno> {
+    let mut mask = PtraceFlags::STOP_PRE_SYSCALL | PtraceFlags::STOP_SIGNAL | PtraceFlags::EVENT_DEATH;
+    match wants {
+        Wants::All => mask |= PtraceFlags::STOP_POST_SYSCALL | PtraceFlags::EVENT_CLONE,
+        Wants::Writes => {}
+        Wants::Steps => mask |= PtraceFlags::STOP_SINGLESTEP,
+    }
+    let root = host.spawn(program)?;
+    let queue = EventQueue::open(host, OpenFlags::empty())?;
+    let mut traces: Vec<Option<(Pid, Trace<'_>)>> = Vec::new();
+    let adopt = |pid: Pid, traces: &mut Vec<Option<(Pid, Trace<'_>)>>, story: &mut String| {
+        let trace = Trace::experimental(host, pid, OpenFlags::O_NONBLOCK)?;
+        if wants == Wants::Writes {
+            trace.handle().dup("sets/entry")?.write(b"write")?;
+        }
+        queue.watch(trace.handle().fd(), traces.len() as u64)?;
+        let exe = read_text(host, &format!("proc:{pid}/exe"))?;
+        writeln!(
+            story,
+            "{pid} {} ready {:?}",
+            String::from_utf8_lossy(&exe),
+            host.fevent(trace.handle().fd(), EventFlags::READ)
+        )
+        .unwrap();
+        trace.resume(mask)?;
+        traces.push(None);
+        Ok::<_, Errno>(trace)
+    };
+    let trace = adopt(root, &mut traces, story)?;
+    traces[0] = Some((root, trace));
+    while traces.iter().any(Option::is_some) {
+        let key = queue.next()?.data as usize;
+        while let Some((pid, trace)) = &traces[key] {
+            let pid = *pid;
+            match trace.next() {
+                Err(Errno::EAGAIN) => break,
+                Err(Errno::ESRCH) => traces[key] = None,
+                Err(errno) => return Err(errno),
+                Ok(None) => trace.resume(mask)?,
+                Ok(Some(event)) => {
+                    let regs = Regs::open(host, pid).and_then(|regs| regs.int());
+                    let mut text = [0; 8];
+                    let read = regs.and_then(|regs| Mem::open(host, pid)?.read_at(regs.rsi, &mut text));
+                    writeln!(story, "{pid} {event:?} {regs:?} {read:?} {text:?}").unwrap();
+                    if event.cause() == PtraceFlags::EVENT_CLONE {
+                        let child = Pid(event.a as u32);
+                        let (at, trace) = (traces.len(), adopt(child, &mut traces, story)?);
+                        traces[at] = Some((child, trace));
+                    }
+                }
+            }
+        }
+    }
+    host.wait(root, true)
+}
+
+fn on<M: Machine>(machine: M, caller: Caller, wants: Wants) -> (String, Local<M>) {
+    let local = Local::new(Kernel::new(machine, Policy::Descendants));
+    let story = tell(&local.client(caller), &Program::new("pingpong"), wants);
+    (story, local)
+}
+
+/// A recording by this tool, and what the tool saw.
+fn recorded(wants: Wants) -> (String, Vec<u8>) {
+    let (sim, disk) = (sim(), Disk(Rc::default(), usize::MAX));
+    let (caller, header) = (caller(&sim), header(&sim));
+    let mut ticks = 0;
+    let clock = move || {
+        ticks += 1000;
+        ticks
+    };
+    let (story, local) = on(Recording::new(sim, &header, clock, disk.clone()), caller, wants);
+    local.with_machine(|recording| assert!(recording.failure().is_none()));
+    drop(local);
+    let bytes = disk.0.borrow().clone();
+    (story, bytes)
+}
+
+fn replayed(file: &[u8], wants: Wants) -> Result<(String, Option<Damage>), Damage> {
+    let replay = Replay::open(Cursor::new(file.to_vec()), calls)?;
+    let caller = replay.header().caller;
+    let (story, local) = on(replay, caller, wants);
+    Ok((story, local.with_machine(|replay| replay.finish().cloned())))
+}
+
+#[test]
+fn wrapping_changes_nothing_and_a_replay_tells_the_same() {
+    let sim = sim();
+    let caller = caller(&sim);
+    let (bare, _) = on(sim, caller, Wants::All);
+    let (story, file) = recorded(Wants::All);
+    assert_eq!(story, bare);
+    assert!(story.lines().count() > 15 && story.ends_with("Ok(Some(Status(0)))\n"), "{story}");
+    let (again, damage) = replayed(&file, Wants::All).unwrap();
+    assert_eq!((again, damage), (story, None));
+}
+
+#[test]
+fn the_header_comes_back_and_so_does_the_clock() {
+    let (_, file) = recorded(Wants::All);
+    let mut replay = Replay::open(Cursor::new(file), calls).unwrap();
+    assert_eq!(*replay.header(), header(&sim()));
+    assert_eq!(replay.header().notes("why").collect::<Vec<_>>(), [b"a test"]);
+    assert_eq!(replay.program().unwrap(), Program::new("pingpong"));
+    let time = replay.time();
+    assert_eq!(time.nanos(), 0);
+    on(replay, caller(&sim()), Wants::All);
+    assert!(time.nanos() > 10_000 && time.nanos().is_multiple_of(1000), "{}", time.nanos());
+}
+
+#[test]
+fn a_tool_that_asks_for_less_gets_what_it_would_have_got() {
+    let (story, file) = recorded(Wants::All);
+    let (less, damage) = replayed(&file, Wants::Writes).unwrap();
+    assert_eq!(damage, None);
+    let sim = sim();
+    let caller = caller(&sim);
+    let (bare, _) = on(sim, caller, Wants::Writes);
+    // The clocks of calls differ, if at all, by nothing that this tool sees.
+    assert_eq!(less, bare);
+    assert!(less.lines().count() < story.lines().count());
+}
+
+#[test]
+fn what_was_not_recorded_is_enodata() {
+    let (_, file) = recorded(Wants::Writes);
+    for wants in [Wants::All, Wants::Steps] {
+        let (story, damage) = replayed(&file, wants).unwrap();
+        assert_eq!(story.lines().last(), Some("Err(ENODATA)"), "{story}");
+        assert_eq!(damage, None);
+    }
+    let replay = Replay::open(Cursor::new(file), calls).unwrap();
+    let local = Local::new(Kernel::new(replay, Policy::Descendants));
+    let client = local.client(caller(&sim()));
+    assert_eq!(client.spawn(&Program::new("another")), Err(Errno::ENODATA));
+    let pid = client.spawn(&Program::new("pingpong")).unwrap();
+    assert_eq!(Mem::open(&client, pid).unwrap().word(0x40_0000), Err(Errno::ENODATA));
+}
+
+#[test]
+fn a_full_disk_ends_the_recording_and_nothing_else() {
+    let (story, file) = recorded(Wants::All);
+    for room in [0, 10, 100, file.len() / 2, file.len() - 1] {
+        let sim = sim();
+        let (disk, caller, header) = (Disk(Rc::default(), room), caller(&sim), header(&sim));
+        let (same, local) = on(Recording::new(sim, &header, || 0, disk.clone()), caller, Wants::All);
+        assert_eq!(same, story);
+        local.with_machine(|recording| match recording.failure() {
+            Some(failure) => assert_eq!(failure.kind(), ErrorKind::StorageFull),
+            None => assert_eq!(room, file.len() - 1, "the end is what did not fit"),
+        });
+    }
+}
+
+/// Whether all that was told before the first answer that is missing is so, and nothing but the end comes after that.
+fn is_prefix(part: &str, whole: &str) -> bool {
+    let told = part.lines().take_while(|line| !line.contains("ENODATA")).count();
+    let lines: Vec<&str> = part.lines().collect();
+    lines.len() - told <= 2 && lines[..told].iter().zip(whole.lines()).all(|(part, whole)| *part == whole)
+}
+
+#[test]
+fn every_cut_is_told_and_what_was_whole_is_replayed() {
+    let (story, file) = recorded(Wants::All);
+    let mut longest = 0;
+    for cut in 0..file.len() {
+        match replayed(&file[..cut], Wants::All) {
+            Err(damage) => assert!(damage.offset <= cut as u64, "{cut}: {damage}"),
+            Ok((part, damage)) => {
+                let damage = damage.unwrap_or_else(|| panic!("cut at {cut}: not told"));
+                assert!(damage.offset <= cut as u64, "{cut}: {damage}");
+                assert!(part == story || is_prefix(&part, &story), "cut at {cut}: {part}");
+                assert!(part.len() + 40 >= longest, "cut at {cut}: a longer file tells less");
+                longest = longest.max(part.len());
+            }
+        }
+    }
+    assert!(longest >= story.len(), "nearly all of a file tells nearly all");
+}
+
+#[test]
+fn every_changed_byte_is_told() {
+    let (story, file) = recorded(Wants::All);
+    for at in 0..file.len() {
+        let mut changed = file.clone();
+        changed[at] ^= 1 << (at % 8);
+        match replayed(&changed, Wants::All) {
+            Err(damage) => assert!(damage.offset <= at as u64, "{at}: {damage}"),
+            Ok((part, damage)) => {
+                let damage = damage.unwrap_or_else(|| panic!("changed at {at}: not told"));
+                assert!(damage.offset <= at as u64, "{at}: {damage}");
+                assert!(part == story || is_prefix(&part, &story), "changed at {at}: {part}");
+            }
+        }
+    }
+}
