@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -56,6 +57,8 @@ struct Sink {
     written: u64,
     /// Whether all text so far is whole lines.
     line_start: bool,
+    /// It is not lines: nothing is marked, nothing is cut.
+    raw: bool,
     /// No more text is wanted, or can be written.
     closed: bool,
 }
@@ -137,6 +140,14 @@ impl Output {
         let (file, watched) = open(path, false)?;
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(file), path.display().to_string()));
         Ok(Output { shared: Arc::clone(&self.shared), key, watched, file: true })
+    }
+
+    /// A file of bytes that are no lines, beside it; for nobody but this user, since it may hold what others may not read.
+    pub fn raw_beside(&self, path: &Path) -> io::Result<Output> {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let sink = Sink { raw: true, ..Sink::new(Box::new(Kept(file, 0)), path.display().to_string()) };
+        let key = self.shared.lock().sinks.insert(sink);
+        Ok(Output { shared: Arc::clone(&self.shared), key, watched: false, file: true })
     }
 
     /// What becomes of text whose file cannot be made.
@@ -229,6 +240,17 @@ impl Output {
     }
 }
 
+/// What cannot be written is told as everywhere here, once, and not to the writer.
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.put(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn open(path: &Path, append: bool) -> io::Result<(Kept, bool)> {
     let file =
         if append { OpenOptions::new().append(true).create(true).open(path)? } else { File::create(path)? };
@@ -247,14 +269,24 @@ impl Shared {
 impl Sink {
     fn new(to: Box<dyn Target>, name: String) -> Sink {
         let buffer = Vec::with_capacity(4096);
-        Sink { to, name, buffer, at_end: None, whole: 0, written: 0, line_start: true, closed: false }
+        Sink {
+            to,
+            name,
+            buffer,
+            at_end: None,
+            whole: 0,
+            written: 0,
+            line_start: true,
+            raw: false,
+            closed: false,
+        }
     }
 
     fn finish(&mut self, mark: &str) {
         if self.closed {
             return;
         }
-        if !self.line_start {
+        if !self.line_start && !self.raw {
             self.buffer.extend_from_slice(mark.as_bytes());
             self.buffer.push(b'\n');
             self.line_start = true;
@@ -274,14 +306,15 @@ impl Sink {
             self.closed = true;
             self.at_end = None;
             // Half a line says something that did not happen, and half a record cannot be read.
-            if self.written > self.whole {
+            if self.written > self.whole && !self.raw {
                 self.to.cut(self.whole);
             }
             // Where even this cannot be written, nobody is left to tell.
             let _ = writeln!(
                 io::stderr(),
-                "tracefd: cannot write to {}: {error}; nothing more is printed, the command goes on",
-                self.name
+                "tracefd: cannot write to {}: {error}; nothing more is {}, the command goes on",
+                self.name,
+                if self.raw { "recorded" } else { "printed" }
             );
         }
         self.buffer.clear();
