@@ -52,6 +52,11 @@ impl Stop {
         self.changes += u32::from(changes);
     }
 
+    /// Nobody holds the task any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.resumed.is_some() || self.left.is_some()
+    }
+
     /// The next answer that fits, in the order of the recording; not in order: any that does.
     pub(super) fn find(&mut self, in_order: bool, fits: impl Fn(&Noted) -> bool) -> Option<&Noted> {
         let range =

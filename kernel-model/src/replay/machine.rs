@@ -103,7 +103,7 @@ impl Replay {
     fn first(&mut self) -> Result<Option<(u64, Task)>> {
         loop {
             if let Some((&index, &task)) = self.ready.first_key_value() {
-                return Ok(Some((index, task)));
+                return self.read_stop(task).map(|()| Some((index, task)));
             }
             if let Some(error) = self.failure.take() {
                 return Err(error);
@@ -127,7 +127,31 @@ impl Replay {
         }
         let Some((&index, &task)) = self.ready.first_key_value() else { return Ok(None) };
         let next = self.lines.get(&task).and_then(|line| line.ahead.front());
-        Ok(next.filter(|next| next.polls <= self.polls).map(|_| (index, task)))
+        match next {
+            Some(next) if next.polls <= self.polls => self.read_stop(task).map(|()| Some((index, task))),
+            _ => Ok(None),
+        }
+    }
+
+    /// Reads all that was asked at a task's next stop. A stop that the file breaks off in is not handed out: half of its
+    /// answers would look like those of another history.
+    fn read_stop(&mut self, task: Task) -> Result<()> {
+        loop {
+            let Some(line) = self.lines.get(&task) else { return Err(UNRECORDED) };
+            let Some(next) = line.ahead.front() else { return Err(UNRECORDED) };
+            let child = match next.report {
+                Report::Gone { .. } => return Ok(()),
+                Report::Born { child, .. } => self.lines.get(&child),
+                _ => None,
+            };
+            let born = child.is_none_or(|line| line.now.is_over() || !line.ahead.is_empty());
+            if (born && (next.stop.is_over() || line.ahead.len() > 1)) || self.is_whole() {
+                return Ok(());
+            }
+            if !self.read_one() && !self.is_whole() {
+                return Err(UNRECORDED);
+            }
+        }
     }
 
     /// Hands out a report that is ready.
@@ -205,6 +229,13 @@ impl Machine for Replay {
             if let Some((_, answer)) = self.starts.iter().position(same).and_then(|at| self.starts.remove(at))
             {
                 let (task, pid) = answer?;
+                let over = |replay: &Replay| {
+                    replay.lines.get(&task).is_none_or(|line| line.now.is_over() || !line.ahead.is_empty())
+                };
+                while !over(self) && self.read_one() {}
+                if !over(self) && !self.is_whole() {
+                    return Err(UNRECORDED);
+                }
                 self.begin(task, pid, 1, false);
                 return Ok(task);
             }

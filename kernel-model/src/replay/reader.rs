@@ -285,7 +285,7 @@ impl Replay {
         let (session, former) = (line.sessions, line.ahead.back().map_or(line.pid, |next| next.pid));
         let pid = if let Report::Gone { .. } = report { former } else { pid };
         let last = line.last();
-        let unasked = last.resumed.is_none() && last.left.is_none();
+        let unasked = !last.is_over();
         let stop = Stop::default();
         line.ahead.push_back(Next { index, report, pid, nanos, polls, session, unasked, stop });
         match report {
