@@ -159,12 +159,7 @@ fn on<M: Machine>(machine: M, caller: Caller, wants: Wants) -> (String, Local<M>
 fn recorded(wants: Wants) -> (String, Vec<u8>) {
     let (sim, disk) = (sim(), Disk(Rc::default(), usize::MAX));
     let (caller, header) = (caller(&sim), header(&sim));
-    let mut ticks = 0;
-    let clock = move || {
-        ticks += 1000;
-        ticks
-    };
-    let (story, local) = on(Recording::new(sim, &header, clock, disk.clone()), caller, wants);
+    let (story, local) = on(Recording::new(sim, &header, disk.clone()), caller, wants);
     local.with_machine(|recording| assert!(recording.failure().is_none()));
     drop(local);
     let bytes = disk.0.borrow().clone();
@@ -200,7 +195,7 @@ fn the_header_comes_back_and_so_does_the_clock() {
     let time = replay.time();
     assert_eq!(time.nanos(), 0);
     on(replay, caller(&sim()), Wants::All);
-    assert!(time.nanos() > 10_000 && time.nanos().is_multiple_of(1000), "{}", time.nanos());
+    assert!(time.nanos() > 0);
 }
 
 #[test]
@@ -238,7 +233,7 @@ fn a_full_disk_ends_the_recording_and_nothing_else() {
     for room in [0, 10, 100, file.len() / 2, file.len() - 1] {
         let sim = sim();
         let (disk, caller, header) = (Disk(Rc::default(), room), caller(&sim), header(&sim));
-        let (same, local) = on(Recording::new(sim, &header, || 0, disk.clone()), caller, Wants::All);
+        let (same, local) = on(Recording::new(sim, &header, disk.clone()), caller, Wants::All);
         assert_eq!(same, story);
         local.with_machine(|recording| match recording.failure() {
             Some(failure) => assert_eq!(failure.kind(), ErrorKind::StorageFull),

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{BufReader, Write};
 use std::path::Path;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use backend_linux::Linux;
 use kernel_model::kernel::{Kernel, Policy};
@@ -118,11 +118,10 @@ impl Seen {
             let result = tool(&local.client(caller), Source::Own);
             return (result, local.with_machine(after));
         };
-        let (wall, start) =
-            (SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default(), Instant::now());
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let began = wall.as_nanos() as u64;
         let header = Header { machine: name.to_owned(), caller, policy, began, notes };
-        let recording = Recording::new(machine, &header, move || start.elapsed().as_nanos() as u64, to);
+        let recording = Recording::new(machine, &header, to);
         let clock = Source::recorded(began, recording.time());
         let local = Local::new(Kernel::new(recording, policy));
         let result = tool(&local.client(caller), clock);

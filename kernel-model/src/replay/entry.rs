@@ -8,7 +8,9 @@ use std::collections::HashMap;
 use super::header::SETS;
 use super::wire::{Put, Take};
 use crate::abi::{Errno, Pid, Signal, Status};
-use crate::machine::{Demand, Detail, Error, Facts, RegSet, Report, Result, State, Task, Verdict};
+use crate::machine::{
+    CallValues, Demand, Detail, Error, Facts, RegSet, Report, Result, State, Task, Verdict,
+};
 
 /// What a record can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +39,8 @@ pub(super) enum Entry {
     Write { pid: Pid, start: u64, address: u64, bytes: Vec<u8>, answer: Result<()> },
     /// A signal was sent.
     Signal { pid: Pid, signal: Signal, answer: Result<()> },
+    /// The clock was asked: nanoseconds since the recording began.
+    Now { nanos: u64 },
     /// The recording is whole.
     End,
 }
@@ -45,6 +49,7 @@ pub(super) enum Entry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ask {
     Detail,
+    Values,
     Regs(RegSet),
     SetRegs(RegSet, Vec<u8>),
     Interrupt,
@@ -55,6 +60,7 @@ pub(super) enum Ask {
 pub(super) enum Answer {
     Done,
     Detail(Detail),
+    Values(CallValues),
     Bytes(Vec<u8>),
 }
 
@@ -90,6 +96,8 @@ const READ: u8 = 16;
 const WRITE: u8 = 17;
 const SIGNAL: u8 = 18;
 const END: u8 = 19;
+const VALUES: u8 = 20;
+const NOW: u8 = 21;
 
 impl Entry {
     /// Appends the payload, and says which kind it is.
@@ -170,6 +178,10 @@ impl Entry {
                 put_result(out, answer, |_, ()| {});
                 SIGNAL
             }
+            Entry::Now { nanos } => {
+                out.put(*nanos);
+                NOW
+            }
             Entry::End => END,
         }
     }
@@ -204,7 +216,7 @@ impl Entry {
             }
             DEMAND => Entry::Demand { task: take_task(take)?, demand: Demand::from_bits(take.small()?)? },
             DETACH => Entry::Detach { task: take_task(take)?, verdict: take_verdict(take)? },
-            DETAIL | REGS | SET_REGS | INTERRUPT => take_at(kind, take, known)?,
+            DETAIL | VALUES | REGS | SET_REGS | INTERRUPT => take_at(kind, take, known)?,
             FACTS | START | THREADS | EXE => {
                 let (pid, spare) = (take_pid(take)?, take.flag()?);
                 Entry::Of { pid, spare, fact: take_fact(kind, take)? }
@@ -228,6 +240,7 @@ impl Entry {
                 signal: Signal(take.byte()?),
                 answer: take_result(take, |_| Some(()))?,
             },
+            NOW => Entry::Now { nanos: take.number()? },
             END => Entry::End,
             _ => return None,
         })
@@ -355,6 +368,18 @@ fn put_ask(out: &mut Vec<u8>, task: Task, ask: &Ask, answer: &Result<Answer>, kn
             });
             DETAIL
         }
+        Ask::Values => {
+            put_result(out, answer, |out, answer| {
+                if let Answer::Values(CallValues { args, result, returns, word }) = answer {
+                    args.iter().for_each(|arg| out.put(*arg));
+                    out.put(result.is_some().into());
+                    result.iter().for_each(|result| out.put(*result as u64));
+                    out.put((*returns).into());
+                    out.put((*word).into());
+                }
+            });
+            VALUES
+        }
         Ask::Regs(set) => {
             let set = put_set(out, *set);
             put_result(out, answer, |out, answer| {
@@ -390,6 +415,17 @@ fn take_at(kind: u8, take: &mut Take<'_>, known: &mut Known) -> Option<Entry> {
                 })
             })?;
             (Ask::Detail, detail.map(Answer::Detail))
+        }
+        VALUES => {
+            let values = take_result(take, |take| {
+                let mut args = [0; 6];
+                for arg in &mut args {
+                    *arg = take.number()?;
+                }
+                let result = if take.flag()? { Some(take.number()? as i64) } else { None };
+                Some(CallValues { args, result, returns: take.flag()?, word: take.byte()? })
+            })?;
+            (Ask::Values, values.map(Answer::Values))
         }
         REGS => {
             let number = take.number()?;

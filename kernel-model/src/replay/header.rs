@@ -16,6 +16,15 @@ const KIND: u8 = 0;
 /// The register files that there are, in the order of their sizes.
 pub(super) const SETS: [RegSet; 3] = [RegSet::Int, RegSet::Float, RegSet::Env];
 
+/// All that stands before the first record.
+pub(super) struct Beginning {
+    pub(super) header: Header,
+    /// Of register files.
+    pub(super) sizes: [usize; 3],
+    /// The machine's clock.
+    pub(super) now: u64,
+}
+
 /// What a recording begins with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
@@ -38,7 +47,7 @@ impl Header {
     }
 
     /// All that stands before the first record.
-    pub(super) fn bytes(&self, machine: &impl Machine) -> Vec<u8> {
+    pub(super) fn bytes(&self, machine: &impl Machine, now: u64) -> Vec<u8> {
         let mut payload = Vec::new();
         payload.put_bytes(self.machine.as_bytes());
         for number in [self.caller.pid.0, self.caller.uid, self.caller.gid] {
@@ -49,6 +58,7 @@ impl Header {
             Policy::SameUser => 1,
         });
         payload.put(self.began);
+        payload.put(now);
         for set in SETS {
             payload.put(machine.reg_size(set) as u64);
         }
@@ -62,8 +72,8 @@ impl Header {
         out
     }
 
-    /// Reads it, and the sizes of register files.
-    pub(super) fn read(frames: &mut Frames) -> Result<(Header, [usize; 3]), Damage> {
+    /// Reads it.
+    pub(super) fn read(frames: &mut Frames) -> Result<Beginning, Damage> {
         let none = || Damage::at(0, "not a recording of tracefd");
         let magic: [u8; MAGIC.len()] = frames.raw().map_err(|_| none())?;
         let mut same = magic;
@@ -85,13 +95,13 @@ impl Header {
         }
     }
 
-    fn take(take: &mut Take<'_>) -> Option<(Header, [usize; 3])> {
+    fn take(take: &mut Take<'_>) -> Option<Beginning> {
         /// Larger than any register file there is.
         const LARGEST: u32 = 1 << 16;
         let machine = String::from_utf8(take.bytes()?.to_vec()).ok()?;
         let caller = Caller { pid: Pid(take.small()?), uid: take.small()?, gid: take.small()? };
         let policy = if take.flag()? { Policy::SameUser } else { Policy::Descendants };
-        let began = take.number()?;
+        let (began, now) = (take.number()?, take.number()?);
         let mut sizes = [0; 3];
         for size in &mut sizes {
             *size = take.small().filter(|size| *size <= LARGEST)? as usize;
@@ -100,6 +110,6 @@ impl Header {
             let name = String::from_utf8(take.bytes()?.to_vec()).ok()?;
             Some((name, take.bytes()?.to_vec()))
         })?;
-        Some((Header { machine, caller, policy, began, notes }, sizes))
+        Some(Beginning { header: Header { machine, caller, policy, began, notes }, sizes, now })
     }
 }

@@ -13,8 +13,8 @@ use super::header::SETS;
 use super::reader::{Person, Replay};
 use crate::abi::{Pid, Signal};
 use crate::machine::{
-    CallName, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet, Report, Result,
-    Task, Verdict, Wait, Wake,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet,
+    Report, Result, Task, Verdict, Wait, Wake,
 };
 
 /// Rung from another thread.
@@ -323,6 +323,26 @@ impl Machine for Replay {
             Answer::Detail(detail) => Ok(detail),
             _ => Err(UNRECORDED),
         }
+    }
+
+    fn call_values(&mut self, task: Task) -> Result<CallValues> {
+        match self.ask(task, &Ask::Values)? {
+            Answer::Values(values) => Ok(values),
+            _ => Err(UNRECORDED),
+        }
+    }
+
+    fn now(&mut self) -> u64 {
+        let asked = loop {
+            let exact = self.asked.exact(self.delivered);
+            if exact.is_some() || !self.read_moment() {
+                break exact;
+            }
+        };
+        // Where nobody asked, it is the time of the last report.
+        let nanos = asked.and_then(Result::ok).unwrap_or(0).max(self.time.nanos()).max(self.latest);
+        self.latest = nanos;
+        self.began.saturating_add(nanos)
     }
 
     fn reg_size(&self, set: RegSet) -> usize {

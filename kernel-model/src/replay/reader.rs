@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::answers::{Line, Next, Noted, Series, Stop};
 use super::entry::{Entry, Fact, Known};
+use super::header::Beginning;
 use super::machine::Bell;
 use super::wire::Frames;
 use super::{Damage, Header, Time};
@@ -32,6 +33,10 @@ pub(super) type Start = (Program, Result<(Task, Pid)>);
 pub struct Replay {
     pub(super) header: Header,
     pub(super) sizes: [usize; 3],
+    /// The machine's clock, when it began; what it was when it was asked; what was answered last.
+    pub(super) began: u64,
+    pub(super) asked: Series<u64>,
+    pub(super) latest: u64,
     pub(super) calls: Vec<CallName>,
     pub(super) time: Time,
     pub(super) bell: Arc<Bell>,
@@ -73,11 +78,14 @@ impl Replay {
         calls: impl FnOnce(&Header) -> Vec<CallName>,
     ) -> std::result::Result<Replay, Damage> {
         let mut frames = Frames::new(Box::new(from));
-        let (header, sizes) = Header::read(&mut frames)?;
+        let Beginning { header, sizes, now } = Header::read(&mut frames)?;
         Ok(Replay {
             calls: calls(&header),
             header,
             sizes,
+            began: now,
+            asked: Series::default(),
+            latest: 0,
             time: Time::default(),
             bell: Arc::default(),
             frames,
@@ -242,6 +250,7 @@ impl Replay {
             Entry::Signal { pid, signal, answer } => {
                 self.signals.entry((pid, signal.0)).or_default().add(self.read, false, answer);
             }
+            Entry::Now { nanos } => self.asked.add(self.read, false, Ok(nanos)),
             Entry::End => {}
         }
         Some(())

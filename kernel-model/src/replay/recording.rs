@@ -9,8 +9,8 @@ use super::wire::put_frame;
 use super::{Header, Time};
 use crate::abi::{Pid, Signal};
 use crate::machine::{
-    CallName, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet, Report, Result,
-    Task, Verdict, Wait, Wake,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet,
+    Report, Result, Task, Verdict, Wait, Wake,
 };
 
 /// A machine that is recorded. Requests go to it unchanged; what cannot be written is not recorded, and changes nothing.
@@ -22,8 +22,8 @@ pub struct Recording<M: Machine> {
     offset: u64,
     known: Known,
     demands: HashMap<Task, Demand>,
-    /// Nanoseconds since the recording began.
-    clock: Box<dyn FnMut() -> u64>,
+    /// The machine's clock, when it began.
+    began: u64,
     time: Time,
     /// Of the last report.
     nanos: u64,
@@ -33,15 +33,10 @@ pub struct Recording<M: Machine> {
 }
 
 impl<M: Machine> Recording<M> {
-    /// Records `machine` to `out`, beginning with `header`. `clock` says how many nanoseconds ago that was, and never goes
-    /// back.
-    pub fn new(
-        machine: M,
-        header: &Header,
-        clock: impl FnMut() -> u64 + 'static,
-        out: impl Write + 'static,
-    ) -> Recording<M> {
-        let bytes = header.bytes(&machine);
+    /// Records `machine` to `out`, beginning with `header`.
+    pub fn new(mut machine: M, header: &Header, out: impl Write + 'static) -> Recording<M> {
+        let began = machine.now();
+        let bytes = header.bytes(&machine, began);
         let mut recording = Recording {
             machine,
             out: Some(Box::new(out)),
@@ -49,7 +44,7 @@ impl<M: Machine> Recording<M> {
             offset: 0,
             known: Known::default(),
             demands: HashMap::new(),
-            clock: Box::new(clock),
+            began,
             time: Time::default(),
             nanos: 0,
             polls: 0,
@@ -133,7 +128,7 @@ impl<M: Machine> Recording<M> {
 
     fn reported(&mut self, task: Task, report: Report) {
         let pid = self.machine.pid(task).unwrap_or(Pid(0));
-        let now = (self.clock)().max(self.nanos);
+        let now = self.machine.now().saturating_sub(self.began).max(self.nanos);
         let nanos = now - self.nanos;
         self.nanos = now;
         self.time.set(now);
@@ -231,6 +226,17 @@ impl<M: Machine> Machine for Recording<M> {
     fn detail(&mut self, task: Task) -> Result<Detail> {
         let answer = self.machine.detail(task);
         self.at(task, Ask::Detail, answer, Answer::Detail)
+    }
+
+    fn call_values(&mut self, task: Task) -> Result<CallValues> {
+        let answer = self.machine.call_values(task);
+        self.at(task, Ask::Values, answer, Answer::Values)
+    }
+
+    fn now(&mut self) -> u64 {
+        let now = self.machine.now();
+        self.note(&Entry::Now { nanos: now.saturating_sub(self.began) });
+        now
     }
 
     fn reg_size(&self, set: RegSet) -> usize {

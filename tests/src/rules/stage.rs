@@ -160,6 +160,7 @@ calls! {
     pause => SYS_pause
     sched_yield => SYS_sched_yield
     getpgid => SYS_getpgid
+    write => SYS_write
 }
 
 /// Runs a rule on this system's kernel.
@@ -303,9 +304,9 @@ pub fn on_recording(guest: &str, run: Run, access: Access, threads: bool) -> Che
         reuse_pid: |recording: &mut Recording<Sim>, pid| recording.machine().use_pid_again(pid),
         shared: Box::new(move || {
             let (sim, header) = (fresh.clone(), same.clone());
-            Shared::start(move || Ok(Kernel::new(Recording::new(sim, &header, || 0, sink()), policy(access))))
+            Shared::start(move || Ok(Kernel::new(Recording::new(sim, &header, sink()), policy(access))))
         }),
-        local: Local::new(Kernel::new(Recording::new(sim, &header, || 0, tape.clone()), policy(access))),
+        local: Local::new(Kernel::new(Recording::new(sim, &header, tape.clone()), policy(access))),
     };
     recorded.run(run, None).map_err(|why| Failure::new(format!("while it is recorded: {why}")))?;
     drop(recorded);
