@@ -28,6 +28,7 @@ fn main() -> ExitCode {
             suite.test(&format!("{}::{}", on.name(), rule.id), &[], move || (rule.holds)(on));
         }
     }
+    suite.test("linux::a_recorder_that_leaves_ends_its_recording", &[], replay::rules::leaves);
     suite.test("rfc::tells_the_rules_word_for_word", &[], told);
     suite.run()
 }

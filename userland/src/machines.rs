@@ -13,7 +13,7 @@ use kernel_model::replay::{Damage, Header, Recording, Replay};
 use kernel_model::scheme::{Caller, Host};
 use kernel_model::sim::{CALLS, Sim, SimConfig};
 use userland::cli::Placement;
-use userland::output::Output;
+use userland::output::Raw;
 use userland::tables::Calls;
 use userland::trace::whole::Source;
 
@@ -56,24 +56,32 @@ pub(crate) fn replay(path: &Path) -> Result<Replay, String> {
 
 /// Where all that a machine says goes, and what the tool wants to find there again.
 pub(crate) struct Record {
-    pub(crate) to: Output,
+    pub(crate) to: Raw,
     pub(crate) notes: Vec<(String, Vec<u8>)>,
 }
 
-/// Lends a host on that machine, seen as this process sees it, and its clock; it ends with the call. Says what of a
-/// recording is damaged.
+/// What is known of a recording once it was replayed.
+#[derive(Default)]
+pub(crate) struct Played {
+    /// Where it ends to be one.
+    pub(crate) damage: Option<Damage>,
+    /// The recorder left, and its processes went on.
+    pub(crate) left: bool,
+}
+
+/// Lends a host on that machine, seen as this process sees it, and its clock; it ends with the call.
 pub(crate) fn with_host<R>(
     backend: Backend,
     record: Option<Record>,
     tool: impl FnOnce(&dyn Host, Source) -> R,
-) -> (R, Option<Damage>) {
+) -> (R, Played) {
     match backend {
         Backend::Linux(placement) => {
             backend_linux::quiet_stops();
             let mut machine = Linux::new();
             machine.follow_core(placement == Placement::Follow);
             let seen = Seen { machine: LINUX, caller: backend_linux::caller(), policy: Policy::SameUser };
-            (seen.lend(machine, record, tool, |_| ()).0, None)
+            (seen.lend(machine, record, tool, |_| ()).0, Played::default())
         }
         Backend::Sim(sim) => {
             let SimConfig { uid, gid, .. } = SimConfig::default();
@@ -84,14 +92,16 @@ pub(crate) fn with_host<R>(
             // What the programs wrote belongs where they wrote it; a closed pipe there is not the tool's failure.
             let _ = std::io::stdout().write_all(&out);
             let _ = std::io::stderr().write_all(&err);
-            (result, None)
+            (result, Played::default())
         }
         Backend::Replay(replay) => {
             let Header { caller, policy, began, .. } = *replay.header();
             let clock = Source::recorded(began, replay.time());
             let local = Local::new(Kernel::new(*replay, policy));
             let result = tool(&local.client(caller), clock);
-            (result, local.with_machine(|replay| replay.finish().cloned()))
+            let played =
+                |replay: &mut Replay| Played { damage: replay.finish().cloned(), left: replay.is_left() };
+            (result, local.with_machine(played))
         }
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use kernel_model::abi::{Pid, Status};
+use kernel_model::abi::{Errno, Pid, Status};
 use kernel_model::scheme::Program;
 use userland::cli::{BackendName, Cli, Tool, TraceArgs};
 use userland::failure::Failure;
@@ -65,14 +65,18 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
         );
     }
     let mut view = setup::view(args, &output);
-    let (end, damage) = with_host(backend, record, |host, clock| {
+    let (end, played) = with_host(backend, record, |host, clock| {
         let host = sets::Filtered::new(host, wanted, args.seccomp_bpf);
         let options = Options { clock, ..options };
         trace::run(&host, &target, &options, &mut *view, Some(&signals))
     });
     drop(view);
-    output.finish(" <unfinished ...>");
-    if let (Some(damage), BackendName::Replay(path)) = (damage, &args.backend) {
+    let left = played.left && matches!(end, Err(Failure::Kernel { errno: Errno::ENODATA, .. }));
+    output.finish(if left { " <detached ...>" } else { " <unfinished ...>" });
+    if left {
+        return Ok(Status::exited(0));
+    }
+    if let (Some(damage), BackendName::Replay(path)) = (played.damage, &args.backend) {
         return Err(Failure::Recording {
             path: path.display().to_string(),
             cause: damage.to_string(),
@@ -90,7 +94,7 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
 fn record(args: &TraceArgs, output: &Output) -> Result<Option<Record>, Failure> {
     let Some(path) = &args.record else { return Ok(None) };
     let to = output
-        .raw_beside(path)
+        .raw_beside(path, kernel_model::replay::left)
         .map_err(|cause| Failure::Output { path: path.display().to_string(), cause })?;
     let words = args.command.iter().filter(|_| args.backend == BackendName::Linux);
     let words = words.map(|word| (WORD.to_owned(), word.clone().into_vec()));

@@ -59,6 +59,8 @@ struct Sink {
     line_start: bool,
     /// It is not lines: nothing is marked, nothing is cut.
     raw: bool,
+    /// What ends so many bytes, if their writer cannot any more.
+    tail: Option<fn(u64) -> Vec<u8>>,
     /// No more text is wanted, or can be written.
     closed: bool,
 }
@@ -143,11 +145,13 @@ impl Output {
     }
 
     /// A file of bytes that are no lines, beside it; for nobody but this user, since it may hold what others may not read.
-    pub fn raw_beside(&self, path: &Path) -> io::Result<Output> {
+    /// `tail` ends it if the process ends before [`Raw`] is dropped, short of being killed.
+    pub fn raw_beside(&self, path: &Path, tail: fn(u64) -> Vec<u8>) -> io::Result<Raw> {
         let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
-        let sink = Sink { raw: true, ..Sink::new(Box::new(Kept(file, 0)), path.display().to_string()) };
+        let tail = Some(tail);
+        let sink = Sink { raw: true, tail, ..Sink::new(Box::new(Kept(file, 0)), path.display().to_string()) };
         let key = self.shared.lock().sinks.insert(sink);
-        Ok(Output { shared: Arc::clone(&self.shared), key, watched: false, file: true })
+        Ok(Raw(Output { shared: Arc::clone(&self.shared), key, watched: false, file: true }))
     }
 
     /// What becomes of text whose file cannot be made.
@@ -240,10 +244,20 @@ impl Output {
     }
 }
 
-/// What cannot be written is told as everywhere here, once, and not to the writer.
-impl Write for Output {
+/// Bytes that are no lines. What cannot be written is told as everywhere here, once, and not to the writer.
+pub struct Raw(Output);
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Some(sink) = self.0.shared.lock().sinks.get_mut(self.0.key) {
+            sink.tail = None;
+        }
+    }
+}
+
+impl Write for Raw {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.put(bytes);
+        self.0.put(bytes);
         Ok(bytes.len())
     }
     fn flush(&mut self) -> io::Result<()> {
@@ -278,6 +292,7 @@ impl Sink {
             written: 0,
             line_start: true,
             raw: false,
+            tail: None,
             closed: false,
         }
     }
@@ -290,6 +305,10 @@ impl Sink {
             self.buffer.extend_from_slice(mark.as_bytes());
             self.buffer.push(b'\n');
             self.line_start = true;
+        }
+        if let Some(tail) = self.tail.take() {
+            let end = tail(self.written + self.buffer.len() as u64);
+            self.buffer.extend_from_slice(&end);
         }
         if let Some(text) = self.at_end.take() {
             self.buffer.extend_from_slice(&text());

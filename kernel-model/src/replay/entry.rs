@@ -41,8 +41,8 @@ pub(super) enum Entry {
     Signal { pid: Pid, signal: Signal, answer: Result<()> },
     /// The clock was asked: nanoseconds since the recording began.
     Now { nanos: u64 },
-    /// The recording is whole.
-    End,
+    /// The recording is whole. `left`: its tasks went on.
+    End { left: bool },
 }
 
 /// A question that needs a task.
@@ -182,7 +182,10 @@ impl Entry {
                 out.put(*nanos);
                 NOW
             }
-            Entry::End => END,
+            Entry::End { left } => {
+                out.put((*left).into());
+                END
+            }
         }
     }
 
@@ -241,7 +244,7 @@ impl Entry {
                 answer: take_result(take, |_| Some(()))?,
             },
             NOW => Entry::Now { nanos: take.number()? },
-            END => Entry::End,
+            END => Entry::End { left: take.flag()? },
             _ => return None,
         })
     }

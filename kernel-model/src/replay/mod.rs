@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub use header::Header;
 pub use reader::Replay;
-pub use recording::Recording;
+pub use recording::{Recording, left};
 
 use crate::abi::Errno;
 use crate::machine::Error;

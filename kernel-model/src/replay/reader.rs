@@ -45,6 +45,7 @@ pub struct Replay {
     /// Nothing more can be read.
     over: bool,
     damage: Option<Damage>,
+    left: bool,
     /// Reports that were read, and when the last of them was.
     pub(super) read: u64,
     nanos: u64,
@@ -92,6 +93,7 @@ impl Replay {
             known: Known::default(),
             over: false,
             damage: None,
+            left: false,
             read: 0,
             nanos: 0,
             delivered: 0,
@@ -139,9 +141,14 @@ impl Replay {
         self.damage.as_ref()
     }
 
-    /// Whether all was read, and there was an end.
+    /// Whether the recorder left its tasks, which went on; known once all was read.
+    pub fn is_left(&self) -> bool {
+        self.left
+    }
+
+    /// Whether all was read, and it was the end of all tasks.
     pub(super) fn is_whole(&self) -> bool {
-        self.over && self.damage.is_none()
+        self.over && self.damage.is_none() && !self.left
     }
 
     /// Reads one record. False: there is none.
@@ -164,7 +171,10 @@ impl Replay {
         }
         let end = match self.frames.next() {
             Ok(Some((at, kind, payload))) => match Entry::take(kind, payload, &mut self.known) {
-                Some(Entry::End) => None,
+                Some(Entry::End { left }) => {
+                    self.left = left;
+                    None
+                }
                 Some(entry) => return Some((at, entry)),
                 None => Some(Damage::at(at, "a record makes no sense")),
             },
@@ -251,7 +261,7 @@ impl Replay {
                 self.signals.entry((pid, signal.0)).or_default().add(self.read, false, answer);
             }
             Entry::Now { nanos } => self.asked.add(self.read, false, Ok(nanos)),
-            Entry::End => {}
+            Entry::End { .. } => {}
         }
         Some(())
     }

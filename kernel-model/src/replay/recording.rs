@@ -13,6 +13,15 @@ use crate::machine::{
     Report, Result, Task, Verdict, Wait, Wake,
 };
 
+/// The record that ends a file of so many bytes, where the recorder is about to die and its tasks to go on: whoever has the
+/// file appends it.
+pub fn left(offset: u64) -> Vec<u8> {
+    let (mut payload, mut frame) = (Vec::new(), Vec::new());
+    let kind = Entry::End { left: true }.put(&mut payload, &mut Known::default());
+    put_frame(&mut frame, offset, kind, &payload);
+    frame
+}
+
 /// A machine that is recorded. Requests go to it unchanged; what cannot be written is not recorded, and changes nothing.
 pub struct Recording<M: Machine> {
     machine: M,
@@ -145,7 +154,7 @@ impl<M: Machine> Recording<M> {
 
 impl<M: Machine> Drop for Recording<M> {
     fn drop(&mut self) {
-        self.note(&Entry::End);
+        self.note(&Entry::End { left: false });
         if let Some(out) = &mut self.out {
             let _ = out.flush(); // nobody is left to tell
         }

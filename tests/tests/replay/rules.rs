@@ -1,10 +1,14 @@
 //! The rules of RFC 0007, one function for each sentence.
 
 use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use conformance::harness::{Outcome, ensure, same};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use super::runs::{Lab, On, Ran, names, tracefd_trace};
 
@@ -275,4 +279,42 @@ fn others(on: On) -> Outcome {
         ensure(replayed.errors.contains(says), || replayed.errors.clone())?;
     }
     Ok(())
+}
+
+/// After `-p`, ^C is the usual end: no error, and what was shown by then.
+pub(crate) fn leaves() -> Outcome {
+    let lab = Lab::new()?;
+    let mut cat = Command::new("cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+    let mut stdin = cat.stdin.take().ok_or("no input")?;
+    let mut command = tracefd_trace(Path::new("/dev/stdout"));
+    command.arg("--record").arg(lab.path("a")).args(["-p", &cat.id().to_string()]);
+    let mut tracer = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+    let mut out = tracer.stdout.take().ok_or("no output")?;
+    let mut live = String::new();
+    let mut until = |text: &str| -> Outcome {
+        while !live.contains(text) {
+            let mut some = [0; 512];
+            let count = out.read(&mut some)?;
+            ensure(count > 0, || format!("no {text}: {live}"))?;
+            live.push_str(&String::from_utf8_lossy(&some[..count]));
+        }
+        Ok(())
+    };
+    until("read(0, ")?; // it was interrupted, and reads again
+    stdin.write_all(b"one\n")?;
+    until("write(1, \"one")?;
+    kill(Pid::from_raw(i32::try_from(tracer.id())?), Signal::SIGINT)?;
+    tracer.wait()?;
+    drop(stdin);
+    ensure(cat.wait()?.success(), || "cat did not go on".to_owned())?;
+    out.read_to_string(&mut live)?;
+    let replayed = lab.replay("a", &[])?;
+    ensure(replayed.code == Some(0), || format!("ended {:?}: {}", replayed.code, replayed.errors))?;
+    ensure(replayed.trace.contains("read(0, \"one\\n\""), || replayed.trace.clone())?;
+    // The last stop may have been half written.
+    let whole = replayed.trace.lines().filter(|line| !line.ends_with("<detached ...>"));
+    match whole.zip(live.lines()).find(|(replayed, live)| replayed != live) {
+        None => Ok(()),
+        Some((replayed, live)) => Err(format!("{replayed}\nis not\n{live}").into()),
+    }
 }
