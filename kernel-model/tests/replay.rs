@@ -10,7 +10,7 @@ use kernel_model::abi::{Errno, EventFlags, OpenFlags, Pid, PtraceFlags, Status};
 use kernel_model::client::{EventQueue, Mem, Regs, Trace, read_text};
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::local::Local;
-use kernel_model::machine::{CallName, Machine};
+use kernel_model::machine::{CallName, Demand, Detail, Machine, Report, Task, Verdict, Wait};
 use kernel_model::replay::{Damage, Header, Recording, Replay};
 use kernel_model::scheme::{Caller, Host, Program};
 use kernel_model::sim::{Sim, SimConfig};
@@ -328,4 +328,53 @@ fn forged_records_end_too() {
         }
     }
     assert!(other > 100, "the seals are good: most forgeries are believed ({other})");
+}
+
+/// Holds the parent before its write, while its child waits for that; `ask` then gets the child, and a look must find nothing.
+fn held_and_looked<M: Machine>(machine: &mut M, ask: impl Fn(&mut M, Task)) -> Vec<(Task, Report)> {
+    let wanted = Demand::CALL_ENTRY | Demand::CALL_EXIT | Demand::BORN;
+    let write = sim().calls().iter().find(|call| call.name == "write").unwrap().number;
+    let root = machine.spawn(&Program::new("pingpong")).unwrap();
+    machine.demand(root, wanted).unwrap();
+    machine.resume(root, Verdict::Proceed).unwrap();
+    let (mut story, mut child, mut held) = (Vec::new(), None, false);
+    while let Some((task, report)) = machine.next_stop(Wait::Block).unwrap() {
+        story.push((task, report));
+        match report {
+            Report::Gone { .. } if task == root => break,
+            Report::Gone { .. } => continue,
+            Report::Born { child: born, .. } => {
+                child = Some(born);
+                machine.demand(born, wanted).unwrap();
+                machine.resume(born, Verdict::Proceed).unwrap();
+            }
+            _ => {}
+        }
+        let detail = machine.detail(task).unwrap();
+        let writes = matches!(detail, Detail::Call { number, .. } if number == write);
+        if task == root && report == Report::CallEntry && writes && !std::mem::replace(&mut held, true) {
+            while let Some((task, report)) = machine.next_stop(Wait::Poll).unwrap() {
+                story.push((task, report));
+                machine.resume(task, Verdict::Proceed).unwrap();
+            }
+            ask(machine, child.unwrap());
+            assert_eq!(machine.next_stop(Wait::Poll).unwrap(), None);
+        }
+        machine.resume(task, Verdict::Proceed).unwrap();
+    }
+    assert!(held);
+    story
+}
+
+#[test]
+fn a_look_finds_nothing_that_comes_after_what_is_held() {
+    let (sim, disk) = (sim(), Disk(Rc::default(), usize::MAX));
+    let header = header(&sim);
+    let mut recording = Recording::new(sim, &header, disk.clone());
+    let story = held_and_looked(&mut recording, |_, _| ());
+    drop(recording);
+    let mut replay = Replay::open(Cursor::new(disk.0.borrow().clone()), calls).unwrap();
+    // A question that was not recorded makes the reader look for it beyond the next report.
+    let again = held_and_looked(&mut replay, |replay, child| replay.interrupt(child).unwrap());
+    assert_eq!(again, story);
 }

@@ -126,9 +126,18 @@ impl Replay {
             }
         }
         let Some((&index, &task)) = self.ready.first_key_value() else { return Ok(None) };
+        // One that was recorded earlier and is held came first, and so did the looks before it.
+        let earlier = |line: &Line| -> u64 {
+            let before = line.ahead.iter().take_while(|next| next.index < index);
+            before.map(|next| next.polls.saturating_add(1)).fold(0, u64::saturating_add)
+        };
+        let held = self.lines.values().filter(|line| line.is_traced()).map(earlier);
+        let held = held.fold(0, u64::saturating_add);
         let next = self.lines.get(&task).and_then(|line| line.ahead.front());
         match next {
-            Some(next) if next.polls <= self.polls => self.read_stop(task).map(|()| Some((index, task))),
+            Some(next) if next.polls.saturating_add(held) <= self.polls => {
+                self.read_stop(task).map(|()| Some((index, task)))
+            }
             _ => Ok(None),
         }
     }
