@@ -3,6 +3,9 @@
 use super::{Core, Grab, Holder, Identity, Notice, On, Phase, SeatId, TaskKey, UNKNOWN_START};
 use crate::machine::{Demand, Detail, Leave, Machine, Report, Task, Verdict};
 
+/// Reports whose [`Detail`] goes into their notices.
+const DETAILED: Demand = Demand::CALL_ENTRY.union(Demand::CALL_EXIT).union(Demand::SIGNAL);
+
 impl<M: Machine> Core<M> {
     pub(super) fn report(&mut self, task: Task, report: Report) {
         let Some(key) = self.find(task) else { return self.stray(task, report) };
@@ -62,7 +65,7 @@ impl<M: Machine> Core<M> {
                 told &= kind != Demand::INTERRUPT;
             }
         }
-        let wants_detail = matches!(kind, Demand::CALL_ENTRY | Demand::CALL_EXIT | Demand::SIGNAL);
+        let wants_detail = DETAILED.contains(kind);
         let detail = match *detail {
             _ if !wants_detail || !told => Detail::None,
             Some(detail) => detail,
