@@ -7,6 +7,7 @@
 //! - [`subjects`]: the programs that are traced, own guests and real tools. [`trace_text`]: what a trace file must hold.
 //! - [`elf`]: simulator images, and programs made by hand, as real executables. [`i386`]: a 32-bit one.
 //! - [`documents`]: the examples in README and RFCs, compiled.
+//! - [`scratch`]: a changed copy of this tree, built and tested beside it.
 //! - [`sys`]: every unsafe block of this package.
 
 pub mod calls;
@@ -21,6 +22,7 @@ pub mod procfs;
 pub mod pty;
 pub mod quirk;
 pub mod rules;
+pub mod scratch;
 pub mod subjects;
 pub mod sys;
 pub mod trace_text;
