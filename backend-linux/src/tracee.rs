@@ -126,11 +126,13 @@ pub(crate) enum Phase {
 }
 
 /// The call a task is in, or was in last.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) number: u64,
     pub(crate) id: u64,
     pub(crate) abi: Abi,
+    /// As it was made.
+    pub(crate) args: [u64; 6],
     /// Whether an exit is to be reported.
     pub(crate) returns: bool,
 }
@@ -158,7 +160,7 @@ impl Tracee {
             on_death: OnDeath::Leave,
             options: 0,
             phase: Phase::Unseen,
-            call: Call { number: 0, id: 0, abi: Abi::X64, returns: true },
+            call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true },
             entry_regs: None,
             step: Step::default(),
             asked: false,

@@ -6,6 +6,7 @@
 mod errno;
 mod event;
 mod flags;
+mod log;
 mod open;
 mod regs;
 mod signal;
@@ -13,6 +14,10 @@ mod signal;
 pub use errno::Errno;
 pub use event::{Event, PtraceEvent, Stat};
 pub use flags::{EventFlags, PtraceFlags};
+pub use log::{
+    LOG_MOST, LOG_VERSION, LogBirth, LogCall, LogCapture, LogDeath, LogDrop, LogHeader, LogImage, LogPiece,
+    LogRecord, LogSignal,
+};
 pub use open::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, OpenFlags, SEEK_CUR, SEEK_END, SEEK_SET};
 pub use regs::{EnvRegisters, FloatRegisters, IntRegisters};
 pub use signal::{Pid, Signal, Status};

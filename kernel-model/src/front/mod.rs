@@ -4,10 +4,12 @@
 //! to the table, and what the variant does for each file operation; nothing in `core` changes for it.
 
 mod events;
+mod log;
 mod redox;
 mod redox_g2;
 mod sets;
 mod state;
+mod table;
 mod text;
 mod words;
 
@@ -42,6 +44,7 @@ pub(crate) enum Node {
     Regs(state::Regs),
     Text(text::Text),
     Set(sets::Set),
+    Log(log::Log),
     Events(usize),
 }
 
@@ -69,7 +72,7 @@ enum Needs {
 }
 
 /// The table of `proc:<pid>/<op>`.
-fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 13] {
+fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 14] {
     use Needs::{Control, Life, Nothing};
     [
         ("trace", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, false)),
@@ -82,6 +85,7 @@ fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 13] {
         ("sets/entry", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Entry)),
         ("sets/exit", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Exit)),
         ("sets/signal", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Signal)),
+        ("log", Control, |ctx, id, _| log::Log::open(ctx, id)),
         ("exe", Life, |ctx, id, _| text::exe(ctx.core, id)),
         ("threads", Life, |ctx, id, _| text::threads(ctx.core, id)),
         ("status", Nothing, |ctx, id, _| text::status(ctx.core, id)),
@@ -130,6 +134,7 @@ impl Node {
             Node::Regs(regs) => Some(regs.pid()),
             Node::Text(text) => text.pid(),
             Node::Set(set) => set.pid(core),
+            Node::Log(log) => Some(core.pid_of(log.seat())),
             Node::Events(_) => None,
         }
     }
@@ -139,6 +144,7 @@ impl Node {
         match self {
             Node::Trace(trace) => Some(trace.seat()),
             Node::TraceG2(trace) => Some(trace.seat()),
+            Node::Log(log) => Some(log.seat()),
             _ => None,
         }
     }
@@ -156,6 +162,7 @@ impl Node {
             Node::Regs(regs) => regs.read(ctx, buf),
             Node::Text(text) => Step::Done(Ok(text.read(buf))),
             Node::Set(set) => set.read(ctx, buf).into(),
+            Node::Log(log) => log.read(ctx, flags, buf),
             Node::Events(queue) => events::read(ctx, *queue, flags, buf),
         }
     }
@@ -172,6 +179,7 @@ impl Node {
             Node::Mem(mem) => mem.write(ctx, buf).into(),
             Node::Regs(regs) => regs.write(ctx, buf),
             Node::Set(set) => set.write(ctx, buf).into(),
+            Node::Log(log) => log.write(ctx, buf).into(),
             Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
         }
     }
@@ -181,7 +189,9 @@ impl Node {
             Node::Mem(mem) => mem.seek(offset, whence),
             Node::Text(text) => text.seek(offset, whence),
             Node::Set(set) => set.seek(offset, whence),
-            Node::Trace(_) | Node::TraceG2(_) | Node::Regs(_) | Node::Events(_) => Err(Errno::EBADF),
+            Node::Trace(_) | Node::TraceG2(_) | Node::Regs(_) | Node::Log(_) | Node::Events(_) => {
+                Err(Errno::EBADF)
+            }
         }
     }
 
@@ -212,6 +222,10 @@ impl Node {
             Node::TraceG2(trace) => {
                 queues.forget_seat(trace.seat());
                 core.leave(trace.seat());
+            }
+            Node::Log(log) => {
+                queues.forget_seat(log.seat());
+                core.close_log(log.seat());
             }
             Node::Events(queue) => queues.remove(queue),
             Node::Mem(_) | Node::Regs(_) | Node::Text(_) | Node::Set(_) => {}

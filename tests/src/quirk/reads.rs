@@ -22,6 +22,7 @@ impl<I: Inner> Quirky<I> {
                 buf[..n].make_ascii_uppercase();
                 Ok(n)
             }
+            "log" => self.read_log(fd, buf),
             "proc:features" if self.rule == "R74" => Ok(0),
             _ => self.inner().read(fd, buf),
         }
