@@ -28,9 +28,14 @@ impl Memory for Hostile<'_> {
         self.reads += 1;
         assert!(self.reads < MOST_READS, "a decoder reads without end");
         if self.endless && !self.bytes.is_empty() {
-            let from = (address % self.bytes.len() as u64) as usize;
-            let cycle = self.bytes.iter().cycle().skip(from);
-            buf.iter_mut().zip(cycle).for_each(|(place, byte)| *place = *byte);
+            let mut from = (address % self.bytes.len() as u64) as usize;
+            let mut rest = buf;
+            while !rest.is_empty() {
+                let n = rest.len().min(self.bytes.len() - from);
+                let (now, later) = rest.split_at_mut(n);
+                now.copy_from_slice(&self.bytes[from..from + n]);
+                (from, rest) = (0, later);
+            }
             return Ok(());
         }
         let from = address.checked_sub(BASE).ok_or(Errno::EFAULT)? as usize;
