@@ -30,7 +30,7 @@ impl Held {
     pub(crate) fn fetch(&mut self, pid: i32) -> sys::Result<&mut Regs> {
         let regs = match self.regs.take() {
             Some(regs) => regs,
-            None => sys::get_regs(pid)?,
+            None => Box::new(sys::get_regs(pid)?),
         };
         Ok(self.regs.insert(regs))
     }

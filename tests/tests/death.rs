@@ -39,14 +39,17 @@ fn main() -> ExitCode {
     let all: Vec<&Subject> = GUESTS.iter().chain(TOOLS).collect();
     // Some end too soon to be hit often; the others make up for them.
     let share = (wanted * 3 / 2).div_ceil(all.len() as u64);
-    for subject in &all {
+    for (n, subject) in all.iter().enumerate() {
         let subject = **subject;
         suite.test(&format!("goes_on_{}", subject.name), subject.needs, move || {
             goes_on(&subject, TRACE, share, &LANDED)
         });
-        suite.test(&format!("goes_on_unobserved_{}", subject.name), subject.needs, move || {
-            goes_on(&subject, OBSERVE, share.div_ceil(8), &LANDED_ON_OBSERVERS)
-        });
+        // An observer's death is a simpler case of the same: some subjects will do.
+        if n % 4 == 0 {
+            suite.test(&format!("goes_on_unobserved_{}", subject.name), subject.needs, move || {
+                goes_on(&subject, OBSERVE, share.div_ceil(2), &LANDED_ON_OBSERVERS)
+            });
+        }
         suite.test(&format!("dies_with_{}", subject.name), subject.needs, move || {
             dies(&subject, share.div_ceil(8))
         });

@@ -3,6 +3,7 @@
 //! All of them are those of Redox's third generation of this interface (June 2020); a test compares each with the
 //! `redox_syscall` crate. What Redox has no number for says so.
 
+mod call;
 mod errno;
 mod event;
 mod flags;
@@ -11,6 +12,7 @@ mod open;
 mod regs;
 mod signal;
 
+pub use call::CallRecord;
 pub use errno::Errno;
 pub use event::{Event, PtraceEvent, Stat};
 pub use flags::{EventFlags, PtraceFlags};

@@ -15,7 +15,7 @@ mod words;
 
 pub(crate) use events::{Queues, subscribe};
 
-use crate::abi::{Errno, EventFlags, OpenFlags, Pid, Result, Stat};
+use crate::abi::{CallRecord, Errno, EventFlags, OpenFlags, Pid, Result, Stat};
 use crate::core::{ClientId, Core, Identity, Policy, SeatId, WaiterId};
 use crate::machine::{Machine, RegSet};
 use crate::scheme::Caller;
@@ -42,6 +42,7 @@ pub(crate) enum Node {
     TraceG2(redox_g2::Trace),
     Mem(state::Mem),
     Regs(state::Regs),
+    Call(state::Call),
     Text(text::Text),
     Set(sets::Set),
     Log(log::Log),
@@ -72,13 +73,14 @@ enum Needs {
 }
 
 /// The table of `proc:<pid>/<op>`.
-fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 14] {
+fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 15] {
     use Needs::{Control, Life, Nothing};
     [
         ("trace", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, false)),
         ("trace.x", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, true)),
         ("trace.g2", Control, redox_g2::Trace::open),
         ("mem", Control, |_, id, _| Ok(Node::Mem(state::Mem::new(id)))),
+        ("call", Control, |_, id, _| Ok(Node::Call(state::Call::new(id)))),
         ("regs/int", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Int)))),
         ("regs/float", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Float)))),
         ("regs/env", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Env)))),
@@ -132,6 +134,7 @@ impl Node {
             Node::TraceG2(trace) => Some(core.pid_of(trace.seat())),
             Node::Mem(mem) => Some(mem.pid()),
             Node::Regs(regs) => Some(regs.pid()),
+            Node::Call(call) => Some(call.pid()),
             Node::Text(text) => text.pid(),
             Node::Set(set) => set.pid(core),
             Node::Log(log) => Some(core.pid_of(log.seat())),
@@ -160,6 +163,7 @@ impl Node {
             Node::TraceG2(trace) => trace.read(ctx, buf).into(),
             Node::Mem(mem) => mem.read(ctx, buf).into(),
             Node::Regs(regs) => regs.read(ctx, buf),
+            Node::Call(call) => call.read(ctx, buf).into(),
             Node::Text(text) => Step::Done(Ok(text.read(buf))),
             Node::Set(set) => set.read(ctx, buf).into(),
             Node::Log(log) => log.read(ctx, flags, buf),
@@ -180,7 +184,7 @@ impl Node {
             Node::Regs(regs) => regs.write(ctx, buf),
             Node::Set(set) => set.write(ctx, buf).into(),
             Node::Log(log) => log.write(ctx, buf).into(),
-            Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
+            Node::Call(_) | Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
         }
     }
 
@@ -189,9 +193,12 @@ impl Node {
             Node::Mem(mem) => mem.seek(offset, whence),
             Node::Text(text) => text.seek(offset, whence),
             Node::Set(set) => set.seek(offset, whence),
-            Node::Trace(_) | Node::TraceG2(_) | Node::Regs(_) | Node::Log(_) | Node::Events(_) => {
-                Err(Errno::EBADF)
-            }
+            Node::Trace(_)
+            | Node::TraceG2(_)
+            | Node::Regs(_)
+            | Node::Call(_)
+            | Node::Log(_)
+            | Node::Events(_) => Err(Errno::EBADF),
         }
     }
 
@@ -207,6 +214,7 @@ impl Node {
         let (mode, size) = match self {
             Node::Text(text) => (0o444, text.left()),
             Node::Regs(regs) => (0o666, ctx.core.reg_size(regs.set()) as u64),
+            Node::Call(_) => (0o444, CallRecord::SIZE as u64),
             _ => (0o666, 0),
         };
         Stat { mode: Stat::MODE_FILE | mode, size }
@@ -228,7 +236,7 @@ impl Node {
                 core.close_log(log.seat());
             }
             Node::Events(queue) => queues.remove(queue),
-            Node::Mem(_) | Node::Regs(_) | Node::Text(_) | Node::Set(_) => {}
+            Node::Mem(_) | Node::Regs(_) | Node::Call(_) | Node::Text(_) | Node::Set(_) => {}
         }
     }
 }
