@@ -118,6 +118,10 @@ pub enum Report {
 }
 
 impl Report {
+    /// Those that say all there is by their kind.
+    pub const PLAIN: &[Report] =
+        &[Report::CallEntry, Report::CallExit, Report::Signal, Report::Step, Report::Trap, Report::Interrupt];
+
     /// The kind as a set of one.
     pub const fn kind(self) -> Demand {
         match self {
