@@ -20,7 +20,7 @@ pub(super) fn signal_word(signal: Signal) -> String {
 pub fn way(status: Status) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit {code}"),
-        (None, Some(signal)) => signal.to_string(),
+        (None, Some(signal)) => signal.name().map_or_else(|| signal.0.to_string(), str::to_owned),
         (None, None) => format!("{:#x}", status.0),
     }
 }

@@ -47,7 +47,7 @@ struct OnLocal<M: Machine + 'static> {
 }
 
 impl<M: Machine + 'static> OnLocal<M> {
-    fn run(&self, run: Run, quirk: Option<&'static str>) -> Check {
+    fn run(&self, run: impl FnOnce(&Bench<'_>) -> Check, quirk: Option<&'static str>) -> Check {
         let client = self.local.client(self.me);
         match quirk {
             None => run(&Bench::new(self, &client, None)),
@@ -164,7 +164,7 @@ calls! {
 }
 
 /// Runs a rule on this system's kernel.
-pub fn on_linux(guest: &str, run: Run, access: Access) -> Check {
+pub fn on_linux(guest: &str, run: impl FnOnce(&Bench<'_>) -> Check, access: Access) -> Check {
     let dir = tempfile::tempdir().map_err(Failure::new)?;
     let names = LinuxNames { dir: dir.path().to_owned() };
     let images = assemble(&text_of(guest), &names).map_err(Failure::new)?;
@@ -236,7 +236,7 @@ pub const MACHINE_QUIRKS: &[(&str, Quirks)] = &[
 ];
 
 /// Runs a rule on the simulator.
-pub fn on_sim(guest: &str, run: Run, access: Access, broken: Broken) -> Check {
+pub fn on_sim(guest: &str, run: impl FnOnce(&Bench<'_>) -> Check, access: Access, broken: Broken) -> Check {
     let mut text = text_of(guest);
     let mut config = SimConfig::default();
     match broken {
