@@ -25,6 +25,7 @@ pub mod launch;
 pub mod numbers;
 pub mod output;
 pub mod qualify;
+pub mod run;
 pub mod select;
 pub mod sets;
 pub mod setup;

@@ -1,0 +1,3 @@
+//! `tracefd run`: schemes as paths for unmodified programs.
+
+pub mod backing;
