@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, value_parser};
 
+use crate::run::args::RunArgs;
 use crate::trace::summary::{self, Column, Order};
 
 /// Trace processes through file handles: on Linux, or on a simulated machine.
@@ -28,6 +29,8 @@ pub struct Cli {
 pub enum Tool {
     /// Print every system call, signal, birth and end of processes
     Trace(Box<TraceArgs>),
+    /// Run a command that sees other trees at paths of its own: directories, archives, web servers
+    Run(Box<RunArgs>),
     /// Print a completion script for a shell
     Completions {
         /// For which one

@@ -12,21 +12,27 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use kernel_model::abi::{Pid, Status};
 use kernel_model::scheme::Program;
-use userland::cli::{BackendName, Cli, Tool, TraceArgs};
+use userland::cli::{BackendName, Cli, Placement, Tool, TraceArgs};
 use userland::failure::Failure;
 use userland::launch::{self, Command};
+use userland::output::Output;
+use userland::run::{self, args::RunArgs};
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
 use userland::trace::{self, End, Target};
 use userland::{ending, setup};
 
-use machines::{Backend, calls, with_host};
+use machines::{Backend, calls, with_host, with_ringing_host};
 
 fn main() -> ExitCode {
     match Cli::parse().tool {
         Tool::Trace(args) => match trace(&args) {
             Ok(status) => ending::like(status),
             Err(failure) => ending::failed("trace", &failure),
+        },
+        Tool::Run(args) => match run(*args) {
+            Ok(status) => ending::like(status),
+            Err(failure) => ending::failed("run", &failure),
         },
         Tool::Completions { shell } => {
             let mut script = Vec::new();
@@ -68,6 +74,16 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
         End::Attached => Ok(Status::exited(0)),
         End::Left(left) => Ok(setup::left(&left, &signals)),
     }
+}
+
+fn run(args: RunArgs) -> Result<Status, Failure> {
+    let mounts = args.mounts()?;
+    let RunArgs { cwd: dir, command: words, warn_unknown, .. } = args;
+    // Before the first thread: they inherit the mask.
+    let waited = signals::block();
+    let signals = Signals::start(waited, Mode::Spawned { real: true }, Output::none());
+    let options = run::Options { mounts, dir, words, warn_unknown };
+    with_ringing_host(Placement::Follow, |host, ringer| run::run(host, options, ringer, Some(&signals)))
 }
 
 fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
