@@ -21,6 +21,8 @@ pub(super) enum New {
     Bytes(Vec<u8>),
     /// The address of a list of pointers that ends with NULL.
     List(Vec<Item>),
+    /// The address of a structure that begins with a pointer to the second bytes.
+    Struct(Vec<u8>, Vec<u8>),
 }
 
 /// One pointer of a list.
@@ -64,6 +66,7 @@ impl Change {
         let of = |new: &New| match new {
             New::Value(_) => 0,
             New::Bytes(bytes) => bytes.len() + 8,
+            New::Struct(head, bytes) => head.len() + bytes.len() + 16,
             New::List(items) => items.iter().map(item).sum::<usize>() + 8 * items.len() + 16,
         };
         self.arguments.iter().map(|(_, new)| of(new)).sum()
@@ -121,6 +124,11 @@ impl Task<'_> {
                 New::Value(value) => *value,
                 New::Bytes(bytes) => block.add(bytes),
                 New::List(items) => block.add_list(items, abi),
+                New::Struct(head, bytes) => {
+                    let (mut head, size) = (head.clone(), word_size(abi));
+                    head[..size].copy_from_slice(&block.add(bytes).to_le_bytes()[..size]);
+                    block.add(&head)
+                }
             };
             set_argument(&mut regs, abi, *index, value);
         }

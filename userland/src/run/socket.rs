@@ -94,18 +94,31 @@ impl Call<'_, '_> {
         matches!((self.abi, self.regs.rax), (0, 49) | (1, 361))
     }
 
-    /// Whether a `struct msghdr` has a name that would have to be another.
+    /// The name in a `struct msghdr`, and its length.
+    fn message_name(&mut self, message: u64) -> Option<(u64, u64)> {
+        let name = self.task.word(self.abi, message).ok()?;
+        let length = self.task.word(1, message + word_size(self.abi) as u64).ok()?;
+        Some((name, length))
+    }
+
+    /// Whether that would have to be another.
     fn has_virtual_name(&mut self, message: u64) -> Result<bool, Stop> {
-        let (Ok(name), Ok(length)) =
-            (self.task.word(self.abi, message), self.task.word(1, message + word_size(self.abi) as u64))
-        else {
-            return Ok(false);
-        };
+        let Some((name, length)) = self.message_name(message) else { return Ok(false) };
         Ok(self.host_address(name, length, Intent::Look)?.is_some())
     }
 
     pub(super) fn message(&mut self) -> Result<Plan, Stop> {
-        if self.has_virtual_name(self.argument(1))? { Err(EOPNOTSUPP.into()) } else { Ok(Plan::Go) }
+        let (at, size) = (self.argument(1), word_size(self.abi));
+        let Some((name, length)) = self.message_name(at) else { return Ok(Plan::Go) };
+        let Some((address, mut change)) = self.host_address(name, length, Intent::Look)? else {
+            return Ok(Plan::Go);
+        };
+        // struct msghdr: seven words, the first two being the name and its length.
+        let mut head = vec![0; 7 * size];
+        self.task.read(at, &mut head)?;
+        head[size..size + 4].copy_from_slice(&(address.len() as u32).to_le_bytes());
+        change.arguments.push((1, New::Struct(head, address)));
+        Ok(Plan::Change(change))
     }
 
     pub(super) fn messages(&mut self) -> Result<Plan, Stop> {

@@ -1,0 +1,13 @@
+//! `tracefd run`: calls, programs and ends are what they are on a real directory.
+
+mod run {
+    pub(crate) mod coverage;
+}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut suite = conformance::harness::Suite::new("run");
+    run::coverage::add(&mut suite);
+    suite.run()
+}
