@@ -2,12 +2,14 @@
 
 mod run {
     pub(crate) mod coverage;
+    pub(crate) mod rules;
 }
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut suite = conformance::harness::Suite::new("run");
+    run::rules::add(&mut suite);
     run::coverage::add(&mut suite);
     suite.run()
 }

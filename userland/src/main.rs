@@ -77,12 +77,12 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
 }
 
 fn run(args: RunArgs) -> Result<Status, Failure> {
-    let mounts = args.mounts()?;
+    let (mounts, restrictions) = (args.mounts()?, args.restrictions()?);
     let RunArgs { cwd: dir, command: words, warn_unknown, .. } = args;
     // Before the first thread: they inherit the mask.
     let waited = signals::block();
     let signals = Signals::start(waited, Mode::Spawned { real: true }, Output::none());
-    let options = run::Options { mounts, dir, words, warn_unknown };
+    let options = run::Options { mounts, dir, words, warn_unknown, restrictions };
     with_ringing_host(Placement::Follow, |host, ringer| run::run(host, options, ringer, Some(&signals)))
 }
 

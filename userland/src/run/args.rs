@@ -8,6 +8,7 @@ use std::sync::Arc;
 use clap::Args;
 
 use super::mounts::{HostDir, Mount, Rights, normal};
+use super::restrict::Restrictions;
 use crate::failure::Failure;
 
 /// Options of `run`. Where people know proot's, they are the same.
@@ -69,14 +70,31 @@ impl RunArgs {
         }
         for (paths, rights) in [(&self.ro, Rights::READ | Rights::EXECUTE), (&self.deny, Rights::empty())] {
             for path in paths {
-                let at = std::path::absolute(path).unwrap_or_else(|_| path.clone());
-                mounts.push(host_tree(at.as_os_str().as_bytes(), path, rights)?);
+                // Below another root there is no name of the host's to hide.
+                if self.root.is_none() {
+                    let at = path.canonicalize().unwrap_or_else(|_| path.clone());
+                    mounts.push(host_tree(at.as_os_str().as_bytes(), path, rights)?);
+                }
             }
         }
         for bind in &self.bind {
             mounts.push(bound(bind)?);
         }
         Ok(mounts)
+    }
+}
+
+impl RunArgs {
+    /// What the kernel is to hold, besides the mounts.
+    pub fn restrictions(&self) -> Result<Restrictions, Failure> {
+        let canonical = |paths: &[PathBuf]| {
+            let one = |path: &PathBuf| {
+                path.canonicalize()
+                    .map_err(|cause| Failure::Input { path: path.display().to_string(), cause })
+            };
+            paths.iter().map(one).collect::<Result<_, _>>()
+        };
+        Ok(Restrictions { read_only: canonical(&self.ro)?, denied: canonical(&self.deny)? })
     }
 }
 

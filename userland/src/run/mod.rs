@@ -16,6 +16,7 @@ pub mod mounts;
 mod open;
 mod procfs;
 mod report;
+pub mod restrict;
 mod rewrite;
 mod scratch;
 mod socket;
@@ -37,6 +38,7 @@ use calls::Calls;
 use follow::Follow;
 use mounts::{Mount, Table, path_of, shown};
 use report::Reporter;
+use restrict::Restrictions;
 use task::Cwd;
 use walk::{Answers, Asker, Found, Scope, Start, Stop, World};
 
@@ -56,6 +58,8 @@ pub struct Options {
     pub words: Vec<OsString>,
     /// Tell of each kind of call that is refused.
     pub warn_unknown: bool,
+    /// What the kernel is to hold, even where a call slips through.
+    pub restrictions: Restrictions,
 }
 
 /// Runs the command to the end of all its processes.
@@ -74,8 +78,20 @@ pub fn run(
     let pushed = Filter { entry: stopping.clone(), exit: stopping, signal: none_of_signals };
     debug_assert!(pushed.entry != CallSet::ALL);
     let program = Program { pushed: Some(pushed), ..program };
+    let report = Reporter::new(options.warn_unknown);
+    if !options.restrictions.is_empty() {
+        match options.restrictions.enforce() {
+            Ok(true) => {}
+            Ok(false) => report.note(
+                "this kernel's Landlock is missing or too old: --ro and --deny are not a security boundary",
+            ),
+            Err(error) => {
+                return Err(Failure::Machine(format!("--ro and --deny cannot be enforced: {error}")));
+            }
+        }
+    }
     let root = host.spawn(&program).map_err(|errno| cannot_run(&options.words[0], errno))?;
-    let mut follow = Follow::new(host, &world, &calls, ringer, Reporter::new(options.warn_unknown), signals)?;
+    let mut follow = Follow::new(host, &world, &calls, ringer, report, signals)?;
     // What can fail from here on must not leave the command behind, held for ever.
     follow.begin(root, cwd).map_err(|errno| {
         let failure = diagnose::attach(host, root, errno, Debugger::this());

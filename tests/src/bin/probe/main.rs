@@ -48,6 +48,7 @@ fn main() {
             exec::all(&mut probe);
         }
         Some("refused") => probe.refused(),
+        Some("untouched") => probe.untouched(),
         Some("exec") => exec::one(&mut probe, &rest[1..]),
         Some(other) => panic!("no such list: {other}"),
     }
@@ -212,6 +213,29 @@ impl Probe {
         // Its own name is all in which two trees may differ.
         let dir = self.tree.parent().and_then(Path::to_str).expect("UTF-8");
         shown.replace(self.tree.to_str().expect("UTF-8"), "@").replace(dir, "@@")
+    }
+
+    /// What a call leaves behind in registers and memory.
+    fn untouched(&mut self) {
+        self.prepare();
+        let new = self.arena.put(self.path("new").as_bytes());
+        let (file, none) =
+            (self.arena.put(self.path("l").as_bytes()), self.arena.put(self.path("none").as_bytes()));
+        let buffer = self.arena.put(&[0; 256]);
+        let cwd = libc::AT_FDCWD as u64;
+        for (name, args) in [
+            ("openat", [cwd, file, 0, 4, 5, 6]),
+            ("openat", [cwd, none, 0, 4, 5, 6]),
+            ("newfstatat", [cwd, file, buffer, 0, 5, 6]),
+            ("mkdirat", [cwd, new, 0o700, 4, 5, 6]),
+            ("renameat", [cwd, new, cwd, none, 5, 6]),
+            ("chdir", [none, 2, 3, 4, 5, 6]),
+            ("execve", [new, 0, 0, 4, 5, 6]),
+            ("readlink", [file, buffer, 256, 4, 5, 6]),
+        ] {
+            let (result, same) = self.arena.call_watched(self.numbers[&(0, name)], args);
+            line(&format!("{name} {} {}", status(result), if same { "untouched" } else { "changed" }));
+        }
     }
 
     /// Every call that is refused, with arguments that do nothing.
