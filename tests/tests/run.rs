@@ -3,6 +3,7 @@
 mod run {
     pub(crate) mod coverage;
     pub(crate) mod rules;
+    pub(crate) mod subjects;
 }
 
 use std::process::ExitCode;
@@ -10,6 +11,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut suite = conformance::harness::Suite::new("run");
     run::rules::add(&mut suite);
+    run::subjects::add(&mut suite);
     run::coverage::add(&mut suite);
     suite.run()
 }
