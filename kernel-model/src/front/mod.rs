@@ -199,7 +199,7 @@ impl Node {
             Node::Regs(regs) => (0o666, ctx.core.reg_size(regs.set()) as u64),
             _ => (0o666, 0),
         };
-        Stat { mode: Stat::MODE_FILE | mode, size }
+        Stat { mode: Stat::MODE_FILE | mode, size, ..Stat::default() }
     }
 
     /// The last descriptor is gone.
