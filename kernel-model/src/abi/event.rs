@@ -73,7 +73,7 @@ pub struct Stat {
     pub size: u64,
     /// Names with the same number other than 0 are one file with one content (RFC 0010). 0: nothing is said.
     pub ino: u64,
-    /// Last change, in seconds since 1970. 0: nothing is said.
+    /// Last change, in seconds since 1970; [`Stat::UNKNOWN`]: nothing is said. A process handle has 0.
     pub mtime: u64,
     /// Nanoseconds of `mtime`.
     pub mtime_nsec: u32,
@@ -88,7 +88,7 @@ impl Stat {
     pub const MODE_DIR: u16 = 0x4000;
     /// The type bits of a symbolic link.
     pub const MODE_SYMLINK: u16 = 0xA000;
-    /// A `size` that is not known before the content is.
+    /// A `size` that is not known before the content is; an `mtime` that is not known at all.
     pub const UNKNOWN: u64 = u64::MAX;
 
     /// Is it a directory?

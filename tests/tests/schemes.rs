@@ -1,0 +1,15 @@
+//! What is behind the mounts of `tracefd run`, each against the real thing: GNU tar, python3's web server and one that
+//! misbehaves, a scheme in Python, a directory under random changes.
+
+mod schemes {
+    pub(crate) mod archives;
+    pub(crate) mod compare;
+}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let mut suite = conformance::harness::Suite::new("schemes");
+    schemes::archives::add(&mut suite);
+    suite.run()
+}
