@@ -4,12 +4,13 @@
 //! - [`shadow`]: any scheme as host files that are made when somebody looks, and filled when somebody reads.
 //! - [`http`]: web servers.
 //! - [`tar`](mod@tar): archives.
-//! - [`dir`]: directories of the host, and `mem:`.
+//! - [`dir`]: directories of the host, and `mem:`; [`overlay`]: changes kept apart from what they change.
 
 pub mod dir;
 pub mod errors;
 pub mod http;
 pub mod names;
+pub mod overlay;
 pub mod private;
 pub mod shadow;
 pub mod tar;
