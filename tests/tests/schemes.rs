@@ -4,6 +4,8 @@
 mod schemes {
     pub(crate) mod archives;
     pub(crate) mod compare;
+    pub(crate) mod fsx;
+    pub(crate) mod program;
 }
 
 use std::process::ExitCode;
@@ -11,5 +13,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let mut suite = conformance::harness::Suite::new("schemes");
     schemes::archives::add(&mut suite);
+    schemes::program::add(&mut suite);
+    schemes::fsx::add(&mut suite);
     suite.run()
 }

@@ -89,6 +89,6 @@ fn packed(format: &str, options: &[&str], what: &str) -> Outcome {
     let private = Arc::new(Private::new()?);
     let backing = shadow("tar", Tar::new(&archive, &private)?, &private);
     // Only PAX headers have parts of seconds.
-    let detail = Detail { mode: true, nanoseconds: format == "posix", directory_time: true };
+    let detail = Detail { mode: true, time: true, nanoseconds: format == "posix", directory_time: true };
     same_tree(&dir, &backing, detail)
 }

@@ -18,6 +18,8 @@ use userland::schemes::tree::{Files, Tree};
 pub(crate) struct Detail {
     /// Permission bits.
     pub(crate) mode: bool,
+    /// Times of change at all.
+    pub(crate) time: bool,
     /// Nanoseconds of the time of change. Its seconds always are.
     pub(crate) nanoseconds: bool,
     /// Times of directories.
@@ -50,7 +52,7 @@ fn describe(
             let path = host(&below, Intent::Look);
             let metadata = path.symlink_metadata()?;
             let mut line = format!("{:?}", metadata.file_type());
-            if !metadata.is_dir() || detail.directory_time {
+            if detail.time && (!metadata.is_dir() || detail.directory_time) {
                 let nanoseconds = if detail.nanoseconds { metadata.mtime_nsec() } else { 0 };
                 line += &format!(" at {}.{nanoseconds:09}", metadata.mtime());
             }

@@ -5,13 +5,19 @@
 //! - [`http`]: web servers.
 //! - [`tar`](mod@tar): archives.
 //! - [`dir`]: directories of the host, and `mem:`; [`overlay`]: changes kept apart from what they change.
+//! - [`cmd`]: programs of anybody, in any language.
+//! - [`spec`] and [`table`](mod@table): mounts as people write them, and as the interposer needs them; [`progress`]: bars.
 
+pub mod cmd;
 pub mod dir;
 pub mod errors;
 pub mod http;
 pub mod names;
 pub mod overlay;
 pub mod private;
+pub mod progress;
 pub mod shadow;
+pub mod spec;
+pub mod table;
 pub mod tar;
 pub mod tree;
