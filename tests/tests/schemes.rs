@@ -6,6 +6,8 @@ mod schemes {
     pub(crate) mod compare;
     pub(crate) mod fsx;
     pub(crate) mod program;
+    pub(crate) mod server;
+    pub(crate) mod web;
 }
 
 use std::process::ExitCode;
@@ -15,5 +17,6 @@ fn main() -> ExitCode {
     schemes::archives::add(&mut suite);
     schemes::program::add(&mut suite);
     schemes::fsx::add(&mut suite);
+    schemes::web::add(&mut suite);
     suite.run()
 }

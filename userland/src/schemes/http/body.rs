@@ -66,6 +66,14 @@ impl Body {
     }
 }
 
+/// The library's own errors, inside one of the standard library, as what they mean.
+fn plain(error: io::Error) -> io::Error {
+    match error.downcast::<ureq::Error>() {
+        Ok(inside) => super::ask::errno(inside).into(),
+        Err(error) => error,
+    }
+}
+
 /// First and last byte of what an answer brings.
 fn span(answer: &Answer) -> (u64, Option<u64>) {
     (answer.begins().unwrap_or(0), answer.length())
@@ -82,7 +90,7 @@ impl Read for Body {
                     self.tries = TRIES;
                     return Ok(n);
                 }
-                Err(error) => error,
+                Err(error) => plain(error),
             };
             // Whose patience is over would only wait as long again.
             if broken.kind() == ErrorKind::TimedOut || !self.take_up() {
