@@ -16,6 +16,7 @@ use userland::schemes::table::table;
 
 /// Adds the tests.
 pub(crate) fn add(suite: &mut Suite) {
+    suite.test("page_for_authors_shows_the_examples", &[], page);
     suite.test("cmd_example_in_python", &[Need::Program("python3")], example);
     suite.test("cmd_that_fails_is_eio_for_everybody", &[], failing);
     suite.test("cmd_that_does_not_end_is_ended", &[], endless);
