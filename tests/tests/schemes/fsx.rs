@@ -160,10 +160,9 @@ impl Fsx<'_> {
         let below = self.name();
         let below = below.as_path();
         // What follows a last link is told of its target: nothing to compare.
-        if (18..=34).contains(&step) || (52..=55).contains(&step) {
-            if self.real.join(below).is_symlink() {
-                return Ok(());
-            }
+        let follows = (18..=34).contains(&step) || (52..=55).contains(&step);
+        if follows && self.real.join(below).is_symlink() {
+            return Ok(());
         }
         match step {
             0..=17 => self.write(below),
@@ -205,7 +204,7 @@ impl Fsx<'_> {
             81..=82 => self
                 .both("symlink", below, Intent::Create, |path| said(symlink("a", path), |()| String::new())),
             83..=85 => {
-                let mode = self.random.u32(0..8) * 0o011 | 0o700; // its owner keeps a directory
+                let mode = (self.random.u32(0..8) * 0o011) | 0o700; // its owner keeps a directory
                 self.both("chmod", below, Intent::Change, |path| {
                     // Not through a link: the interposer has followed it.
                     if path.is_symlink() {

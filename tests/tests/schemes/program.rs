@@ -22,12 +22,25 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.test("cmd_that_does_not_end_is_ended", &[], endless);
 }
 
+fn userland(file: &str) -> std::io::Result<PathBuf> {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../userland").join(file).canonicalize()
+}
+
+/// The scheme that the page shows is a doc test; it is also the example that can be run.
+fn page() -> Outcome {
+    let page = fs::read_to_string(userland("src/schemes/README.md")?)?;
+    let rust = fs::read_to_string(userland("examples/scheme.rs")?)?;
+    ensure(page.contains(&format!("```rust\n{rust}```")), || "the page shows another scheme.rs".into())?;
+    for (file, text) in
+        [("scheme.rs", rust), ("scheme.py", fs::read_to_string(userland("examples/scheme.py")?)?)]
+    {
+        ensure(text.lines().count() <= 60, || format!("{file} is longer than 60 lines"))?;
+    }
+    Ok(())
+}
+
 fn example() -> Outcome {
-    let script =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../userland/examples/scheme.py").canonicalize()?;
-    ensure(fs::read_to_string(&script)?.lines().count() <= 60, || {
-        "the example is longer than 60 lines".into()
-    })?;
+    let script = userland("examples/scheme.py")?;
     let watch: Arc<dyn Watch> = Arc::new(Silent);
     let spec = Spec::parse(&format!("/planets=cmd:python3 '{}'", script.display()))?;
     let mounted = table(&[spec], &watch)?.remove(0);

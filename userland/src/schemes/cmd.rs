@@ -32,7 +32,9 @@ pub struct Cmd {
     stdin: Mutex<Option<ChildStdin>>,
     pending: Arc<Pending>,
     next: Mutex<u64>,
-    keeper: Option<(JoinHandle<()>, Arc<Mutex<Option<Child>>>)>,
+    child: Arc<Mutex<Option<Child>>>,
+    /// Starts the program, hands out its answers, and waits for its end.
+    keeper: Option<JoinHandle<()>>,
 }
 
 /// Requests without an answer yet; `None`: there will be no more answers.
@@ -83,15 +85,15 @@ impl Cmd {
             let _ = tell.send(stdin.ok_or_else(|| io::Error::other("no pipe")));
             let _ = stdout.map(|stdout| receive(stdout, &answers)).transpose();
             *lock(&answers) = None; // whoever waits hears that there is no answer
-            if let Some(child) = &mut *lock(&kept) {
+            if let Some(mut child) = lock(&kept).take() {
                 // Nothing it says is understood any more.
-                kill(child);
+                kill(&child);
                 let _ = child.wait();
             }
         })?;
         let stdin = told.recv().map_err(|_| io::Error::other("not started"))??;
         let (stdin, next) = (Mutex::new(Some(stdin)), Mutex::new(1));
-        Ok(Cmd { stdin, pending, next, keeper: Some((keeper, child)) })
+        Ok(Cmd { stdin, pending, next, child, keeper: Some(keeper) })
     }
 
     /// Sends a request and waits for its answer.
@@ -139,10 +141,10 @@ fn receive(stdout: ChildStdout, pending: &Pending) -> io::Result<()> {
         }
         let head: Head = serde_json::from_slice(&line)?;
         let mut data = Vec::new();
-        if let Some(length) = head.data {
-            if length > MOST || (&mut stdout).take(length).read_to_end(&mut data)? as u64 != length {
-                return Err(io::ErrorKind::InvalidData.into());
-            }
+        if let Some(length) = head.data
+            && (length > MOST || (&mut stdout).take(length).read_to_end(&mut data)? as u64 != length)
+        {
+            return Err(io::ErrorKind::InvalidData.into());
         }
         let waiting = lock(pending).as_mut().and_then(|pending| pending.remove(&head.id));
         let waiting = waiting.ok_or(io::ErrorKind::InvalidData)?;
@@ -216,16 +218,16 @@ impl Scheme for Cmd {
 impl Drop for Cmd {
     fn drop(&mut self) {
         *lock(&self.stdin) = None; // the program's loop ends
-        let Some((keeper, child)) = self.keeper.take() else { return };
+        let Some(keeper) = self.keeper.take() else { return };
         let (tell, told) = channel::<()>();
         let joined = std::thread::spawn(move || {
             let _ = keeper.join();
             drop(tell);
         });
-        if told.recv_timeout(GRACE).is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Timeout) {
-            if let Some(child) = &*lock(&child) {
-                kill(child);
-            }
+        if told.recv_timeout(GRACE).is_err_and(|error| error == std::sync::mpsc::RecvTimeoutError::Timeout)
+            && let Some(child) = &*lock(&self.child)
+        {
+            kill(child);
         }
         let _ = joined.join();
     }

@@ -147,7 +147,6 @@ pub(super) fn judge(status: u16) -> Result<()> {
 }
 
 /// The same for a request without an answer.
-#[expect(clippy::needless_pass_by_value, reason = "the form that map_err takes")]
 pub(super) fn errno(error: Error) -> Errno {
     match error {
         Error::Io(error) => errno_of(&error),

@@ -58,10 +58,10 @@ impl Found {
 impl Overlay {
     /// Changes to `below` go to the directory `above`, which is made if it is not there.
     pub fn new(below: Arc<dyn Backing>, above: &Path, private: &Arc<Private>) -> io::Result<Overlay> {
-        if let Err(error) = fs::create_dir(above) {
-            if error.kind() != io::ErrorKind::AlreadyExists || !above.is_dir() {
-                return Err(error);
-            }
+        if let Err(error) = fs::create_dir(above)
+            && (error.kind() != io::ErrorKind::AlreadyExists || !above.is_dir())
+        {
+            return Err(error);
         }
         let view = private.unused();
         fs::create_dir(&view)?;
