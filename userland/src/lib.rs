@@ -1,5 +1,6 @@
 //! The tools of tracefd. Each is one module, written against `&dyn Host` alone; only the binary names a machine.
 //!
+//! - [`run`]: paths of schemes for programs that know nothing of them; [`schemes`] is what can be behind such a path.
 //! - [`trace`]: every call, signal, birth and end of processes, in one of several formats ([`format`](mod@format)).
 //!
 //! What tools share: [`tables`], [`decode`], [`select`], [`qualify`] and [`sets`] (system calls and `-e`), [`numbers`] (error names), [`output`], [`signals`] and
@@ -26,6 +27,7 @@ pub mod numbers;
 pub mod output;
 pub mod qualify;
 pub mod run;
+pub mod schemes;
 pub mod select;
 pub mod sets;
 pub mod setup;
