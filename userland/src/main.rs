@@ -77,10 +77,10 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
 }
 
 fn run(args: RunArgs) -> Result<Status, Failure> {
+    // Before the first thread, and mounts may have some: they inherit the mask.
+    let waited = signals::block();
     let (mounts, restrictions) = (args.mounts()?, args.restrictions()?);
     let RunArgs { cwd: dir, command: words, warn_unknown, .. } = args;
-    // Before the first thread: they inherit the mask.
-    let waited = signals::block();
     let signals = Signals::start(waited, Mode::Spawned { real: true }, Output::none());
     let options = run::Options { mounts, dir, words, warn_unknown, restrictions };
     with_ringing_host(Placement::Follow, |host, ringer| run::run(host, options, ringer, Some(&signals)))

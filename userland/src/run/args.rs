@@ -7,9 +7,15 @@ use std::sync::Arc;
 
 use clap::Args;
 
-use super::mounts::{HostDir, Mount, Rights, normal};
+use super::mounts::{Mount, Rights, normal};
 use super::restrict::Restrictions;
 use crate::failure::Failure;
+use crate::schemes;
+use crate::schemes::dir::Dir;
+use crate::schemes::progress::Progress;
+use crate::schemes::shadow::Watch;
+use crate::schemes::spec::{Spec, SpecError};
+use crate::schemes::table::{Mounted, table};
 
 /// Options of `run`. Where people know proot's, they are the same.
 #[derive(Args, Debug)]
@@ -20,6 +26,8 @@ use crate::failure::Failure;
 Examples:
   tracefd run -b /x=dir:/srv/tree -- ls -lR /x     a directory under another name
   tracefd run -b /x=dir:/srv/tree:ro -- make -C /x its files cannot be changed through it
+  tracefd run -b /data=tar:data.tar.gz -- ls /data an archive as a directory
+  tracefd run -b /http=http: -- cat /http/localhost:8000/index.html
   tracefd run -r ./rootfs -b /proc=dir:/proc sh    a tree as the root directory
   tracefd run --deny ~/.ssh --ro ~/src -- ./tool   parts of the host hidden, or not to be changed
 
@@ -28,11 +36,15 @@ The command and all that it starts see the mounts; nobody else does. No privileg
 ^C goes to the command, as without tracefd; twice within two seconds, it ends tracefd and all of them."
 )]
 pub struct RunArgs {
-    /// Mount: POINT=dir:PATH, or dir:PATH:ro; may be given several times. The longest POINT wins
-    #[arg(short = 'b', long = "bind", value_name = "POINT=SCHEME:WHAT")]
-    pub bind: Vec<OsString>,
+    /// Mount something at POINT; may be given several times, and the longest POINT wins
+    ///
+    /// dir:PATH[:ro]; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name; mem:, empty and gone
+    /// afterwards; overlay:LOWER:UPPER, changes apart; cmd:COMMAND, a program that answers. Options after POINT: r, w, x, ro, rw,
+    /// deny, fresh, kept.
+    #[arg(short = 'b', long = "bind", value_name = "POINT[,OPTION]=SCHEME:WHAT")]
+    pub bind: Vec<String>,
 
-    /// Mounts from a file, one per line as for -b; `#` begins a comment
+    /// Mounts from a file, a line for each: POINT OPTIONS SCHEME:WHAT, with - for no options; `#` begins a comment
     #[arg(short = 'm', long = "mounts", value_name = "FILE")]
     pub mounts: Vec<PathBuf>,
 
@@ -64,6 +76,7 @@ pub struct RunArgs {
 impl RunArgs {
     /// All mounts, those that were named last at the end.
     pub fn mounts(&self) -> Result<Vec<Mount>, Failure> {
+        let usage = |cause: SpecError| Failure::Usage(cause.to_string());
         let mut mounts = Vec::new();
         if let Some(root) = &self.root {
             mounts.push(host_tree(b"/", root, Rights::all())?);
@@ -77,11 +90,36 @@ impl RunArgs {
                 }
             }
         }
-        for bind in &self.bind {
-            mounts.push(bound(bind)?);
+        let mut specs = Vec::new();
+        for file in &self.mounts {
+            let name = file.display().to_string();
+            let text = std::fs::read_to_string(file)
+                .map_err(|cause| Failure::Input { path: name.clone(), cause })?;
+            specs.extend(Spec::parse_file(&name, &text).map_err(usage)?);
         }
+        for bind in &self.bind {
+            specs.push(Spec::parse(bind).map_err(usage)?);
+        }
+        let watch: Arc<dyn Watch> = Arc::new(Progress::new());
+        let made = table(&specs, &watch).map_err(|failure| Failure::Input {
+            path: format!("{}, to be mounted at {}", failure.what, failure.point.display()),
+            cause: failure.cause,
+        })?;
+        mounts.extend(made.into_iter().map(|Mounted { point, backing, rights }| Mount {
+            at: normal(point.as_os_str().as_bytes()),
+            backing,
+            rights: rights_of(rights),
+        }));
         Ok(mounts)
     }
+}
+
+fn rights_of(rights: schemes::spec::Rights) -> Rights {
+    let mut set = Rights::empty();
+    set.set(Rights::READ, rights.read);
+    set.set(Rights::WRITE, rights.write);
+    set.set(Rights::EXECUTE, rights.execute);
+    set
 }
 
 impl RunArgs {
@@ -99,25 +137,7 @@ impl RunArgs {
 }
 
 fn host_tree(at: &[u8], tree: &Path, rights: Rights) -> Result<Mount, Failure> {
-    let writable = rights.contains(Rights::WRITE);
-    let backing = HostDir::new(tree, writable)
+    let backing = Dir::new(tree, !rights.contains(Rights::WRITE))
         .map_err(|cause| Failure::Input { path: tree.display().to_string(), cause })?;
     Ok(Mount { at: normal(at), backing: Arc::new(backing), rights })
-}
-
-fn bound(spec: &OsString) -> Result<Mount, Failure> {
-    let usage = |what: &str| Failure::Usage(format!("-b {}: {what}", spec.to_string_lossy()));
-    let bytes = spec.as_bytes();
-    let equals =
-        bytes.iter().position(|&byte| byte == b'=').ok_or_else(|| usage("POINT=SCHEME:WHAT is wanted"))?;
-    let (point, what) = (&bytes[..equals], &bytes[equals + 1..]);
-    if !point.starts_with(b"/") {
-        return Err(usage("the mount point must begin with `/`"));
-    }
-    let tree = what.strip_prefix(b"dir:").ok_or_else(|| usage("no such scheme; there is: dir"))?;
-    let (tree, rights) = match tree.strip_suffix(b":ro") {
-        Some(tree) => (tree, Rights::READ | Rights::EXECUTE),
-        None => (tree, Rights::all()),
-    };
-    host_tree(point, super::mounts::path_of(tree), rights)
 }

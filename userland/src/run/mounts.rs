@@ -4,7 +4,7 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bitflags::bitflags;
@@ -150,39 +150,6 @@ impl Table {
     }
 }
 
-/// A host directory as it is: for `-r`, and what `--ro` and `--deny` are made of.
-pub struct HostDir {
-    root: PathBuf,
-    writable: bool,
-}
-
-impl HostDir {
-    /// The tree at `root`, which must exist.
-    pub fn new(root: &Path, writable: bool) -> std::io::Result<HostDir> {
-        Ok(HostDir { root: root.canonicalize()?, writable })
-    }
-}
-
-impl Backing for HostDir {
-    fn is_ready(&self, _: &Path, _: super::backing::Intent) -> bool {
-        true
-    }
-
-    fn locate(&self, below: &Path, intent: super::backing::Intent) -> kernel_model::abi::Result<PathBuf> {
-        use super::backing::Intent::{List, Look, Read};
-        if !self.writable && !matches!(intent, Look | List | Read) {
-            return Err(kernel_model::abi::Errno(30)); // EROFS
-        }
-        Ok(if below.as_os_str().is_empty() { self.root.clone() } else { self.root.join(below) })
-    }
-
-    fn finished(&self, _: &Path, _: super::backing::Intent, _: bool) {}
-
-    fn name_of(&self, host: &Path) -> Option<PathBuf> {
-        host.strip_prefix(&self.root).ok().map(Path::to_owned)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,7 +159,7 @@ mod tests {
         let mount = |at: &str, sub: &str| {
             let root = dir.path().join(sub);
             std::fs::create_dir_all(&root).unwrap();
-            let backing = Arc::new(HostDir::new(&root, true).unwrap());
+            let backing = Arc::new(crate::schemes::dir::Dir::new(&root, false).unwrap());
             Mount { at: at.as_bytes().to_vec(), backing, rights: Rights::all() }
         };
         let mounts = vec![mount("/x", "a"), mount("/x/y/z", "b"), mount("/x", "c"), mount("/n/m", "c/in")];

@@ -16,6 +16,7 @@ use super::scratch::Scratch;
 
 pub(super) const ENOENT: Errno = Errno(2);
 pub(super) const EACCES: Errno = Errno(13);
+const EEXIST: Errno = Errno(17);
 pub(super) const EXDEV: Errno = Errno(18);
 pub(super) const ENOTDIR: Errno = Errno(20);
 pub(super) const EROFS: Errno = Errno(30);
@@ -132,7 +133,15 @@ impl World {
 
     fn locate(&self, asker: Asker<'_>, mount: usize, below: &[u8], intent: Intent) -> Result<Vec<u8>, Stop> {
         let Mount { backing, rights, .. } = self.table.get(mount);
-        allowed(*rights, intent)?;
+        match allowed(*rights, intent) {
+            // `mkdir -p` has to see that the directory is there: EEXIST goes first (filename_create in fs/namei.c).
+            Err(Stop::Errno(EROFS)) if intent == Intent::Create => {
+                let host = self.locate(asker, mount, below, Intent::Look);
+                let there = host.is_ok_and(|host| look::is_directory(&host));
+                return Err(if there { EEXIST } else { EROFS }.into());
+            }
+            allowed => allowed?,
+        }
         let answer = asker
             .answers
             .iter()
