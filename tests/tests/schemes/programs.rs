@@ -18,6 +18,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.test("programs_read_tar", &needs, || read_only("tar"));
     suite.test("programs_change_an_overlay_of_tar", &needs, || changes("tar"));
     suite.test("programs_change_an_overlay_of_http", &needs, || changes("http"));
+    suite.test("programs_do_not_wait_for_each_others_transfers", &[Need::Program("python3")], held_back);
     suite.test("programs_use_mem_and_cmd", &needs, mem_and_cmd);
 }
 
@@ -215,4 +216,69 @@ cat: ../planets/pluto: No such file or directory
 rc 1
 exit status: 0";
     same("programs print", expected, &output(Path::new("/mounted/mem"), script, &mounts)?)
+}
+
+/// A scheme that answers a read of `slow` only after `go` was read, and one of `begun` only when `slow` is waited for: if
+/// a transfer held up others, nothing would go on.
+const HOLDS_BACK: &str = r#"
+import json, sys
+files, slow, begun, gone = {}, [], [], False
+def say(request, data=None, **reply):
+    if data is not None:
+        reply["data"] = len(data)
+    line = json.dumps({"id": request["id"], **reply}).encode() + b"\n"
+    sys.stdout.buffer.write(line + (data or b""))
+    sys.stdout.buffer.flush()
+def give(request):
+    name, data = files[request["fd"]]
+    files[request["fd"]] = name, b""
+    say(request, data)
+for line in sys.stdin.buffer:
+    r = json.loads(line)
+    op, name = r["op"], r.get("path", files.get(r.get("fd"), ("", b""))[0])
+    if op == "open":
+        files[r["id"]] = name, name.encode() + b"\n"
+        say(r, **({"ok": r["id"]} if name in ("", "slow", "begun", "go") else {"errno": 2}))
+    elif op == "fstat":
+        say(r, stat={"mode": 0x8000 | 0o644 if name else 0x4000 | 0o755, "size": len(name) + 1, "mtime": 1})
+    elif op == "read" and name == "slow" and not gone:
+        slow.append(r)
+        while begun:
+            give(begun.pop())
+    elif op == "read" and name == "begun" and not slow:
+        begun.append(r)
+    elif op == "read":
+        give(r)
+        if name == "go":
+            gone = True
+            while slow:
+                give(slow.pop())
+    else:
+        say(r, ok=0)
+"#;
+
+/// Another process, and another thread of the same one, go on while a transfer hangs; placeholders can be looked at.
+fn held_back() -> Outcome {
+    let temp = tempfile::tempdir()?;
+    let program = temp.path().join("scheme.py");
+    fs::write(&program, HOLDS_BACK)?;
+    let mounts =
+        [format!("/mounted/held,kept=cmd:python3 '{}'", program.display()), "/mounted/mem=mem:".into()];
+    let script = r#"r python3 -c '
+import os, threading
+texts = []
+def read(name): texts.append(open("/mounted/held/" + name).read())
+slow = [threading.Thread(target=read, args=["slow"]) for _ in range(4)]
+for thread in slow: thread.start()
+read("begun")
+print(os.stat("/mounted/held/slow").st_size, os.listdir("/mounted/mem"), flush=True)
+os.system("echo other process > /mounted/mem/x; cat /mounted/mem/x; ls -l /mounted/held/slow >/dev/null && echo seen")
+read("go")
+for thread in slow: thread.join()
+print(texts[0], sorted(texts))'
+"#;
+    let expected = "5 []\nother process\nseen\nbegun\n ['begun\\n', 'go\\n', 'slow\\n', 'slow\\n', 'slow\\n', 'slow\\n']\nrc 0\nexit status: 0";
+    let found = output(Path::new("/mounted/mem"), script, &mounts)?;
+    let found = found.split_once("sorted(texts))\n").map_or("", |(_, found)| found);
+    same("programs print", expected, found)
 }
