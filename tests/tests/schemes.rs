@@ -6,6 +6,7 @@ mod schemes {
     pub(crate) mod compare;
     pub(crate) mod fsx;
     pub(crate) mod program;
+    pub(crate) mod programs;
     pub(crate) mod server;
     pub(crate) mod web;
 }
@@ -18,5 +19,6 @@ fn main() -> ExitCode {
     schemes::program::add(&mut suite);
     schemes::fsx::add(&mut suite);
     schemes::web::add(&mut suite);
+    schemes::programs::add(&mut suite);
     suite.run()
 }

@@ -38,7 +38,7 @@ The command and all that it starts see the mounts; nobody else does. No privileg
 pub struct RunArgs {
     /// Mount something at POINT; may be given several times, and the longest POINT wins
     ///
-    /// dir:PATH[:ro]; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name; mem:, empty and gone
+    /// dir:PATH, dir:PATH:ro; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name; mem:, empty and gone
     /// afterwards; overlay:LOWER:UPPER, changes apart; cmd:COMMAND, a program that answers. Options after POINT: r, w, x, ro, rw,
     /// deny, fresh, kept.
     #[arg(short = 'b', long = "bind", value_name = "POINT[,OPTION]=SCHEME:WHAT")]

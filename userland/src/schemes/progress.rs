@@ -25,7 +25,9 @@ pub struct Progress {
 
 struct Transfer {
     began: Instant,
-    bar: Option<ProgressBar>,
+    /// Hidden at first: it learns the speed from the start.
+    bar: ProgressBar,
+    is_shown: bool,
 }
 
 impl Progress {
@@ -36,16 +38,16 @@ impl Progress {
         let target = if seen { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         Progress { bars: MultiProgress::with_draw_target(target), transfers: Mutex::default() }
     }
+}
 
-    fn bar(&self, name: &str, total: Option<u64>) -> ProgressBar {
-        let template = match total {
-            Some(_) => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
-            None => "{msg} {bytes} {bytes_per_sec}",
-        };
-        let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = total.map_or_else(ProgressBar::no_length, ProgressBar::new).with_style(style);
-        self.bars.add(bar.with_message(name.escape_default().to_string()))
-    }
+fn bar(name: &str, total: Option<u64>) -> ProgressBar {
+    let template = match total {
+        Some(_) => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
+        None => "{msg} {bytes} {bytes_per_sec}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden()).with_style(style);
+    bar.with_message(name.escape_default().to_string())
 }
 
 impl Default for Progress {
@@ -60,20 +62,19 @@ impl Watch for Progress {
             return;
         }
         let mut transfers = lock(&self.transfers);
-        let new = || Transfer { began: Instant::now(), bar: None };
+        let new = || Transfer { began: Instant::now(), bar: bar(name, total), is_shown: false };
         let transfer = transfers.entry(name.to_owned()).or_insert_with(new);
-        if transfer.bar.is_none() && transfer.began.elapsed() >= LONG {
-            transfer.bar = Some(self.bar(name, total).with_elapsed(transfer.began.elapsed()));
+        if !transfer.is_shown && transfer.began.elapsed() >= LONG {
+            transfer.bar = self.bars.add(transfer.bar.clone());
+            transfer.is_shown = true;
         }
-        if let Some(bar) = &transfer.bar {
-            bar.set_position(done);
-        }
+        transfer.bar.set_position(done);
     }
 
     fn ended(&self, name: &str, _result: Result<()>) {
         let transfer = lock(&self.transfers).remove(name);
-        if let Some(bar) = transfer.and_then(|transfer| transfer.bar) {
-            bar.finish_and_clear();
+        if let Some(transfer) = transfer {
+            transfer.bar.finish_and_clear();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! [`Overlay`]: reads from what is below, writes to what is above; what is below never changes.
 //!
 //! Above is a directory of the host. A name is what is above, else what is below unless a *whiteout* hides that: the empty
-//! file `.wh.NAME` beside it. What is changed is copied up first ([`copy`]). A directory that both have must be one to
-//! getdents, so directories are opened in a *view*: private, with the names of both and no contents ([`view`]). A directory that is
+//! file `.wh.NAME` beside it. What is changed is copied up first (`copy`). A directory that both have must be one to
+//! getdents, so directories are opened in a *view*: private, with the names of both and no contents (`view`). A directory that is
 //! renamed or removed is copied up whole before, so that the kernel decides whether that is possible.
 //!
 //! Lock order: `changes` is held while above or the view is changed; nobody waits for what is below with it held, except for

@@ -1,7 +1,7 @@
 //! [`Shadow`]: any scheme as files of the host, made when somebody looks at them and filled when somebody reads them.
 //!
-//! An entry goes one way: nothing known → a placeholder with the right type, size, mode and time ([`place`]) → its content,
-//! or all of a directory's entries ([`fill`]). Each step is done once, by the first who needs it; the others who need the
+//! An entry goes one way: nothing known → a placeholder with the right type, size, mode and time (`place`) → its content,
+//! or all of a directory's entries (`fill`). Each step is done once, by the first who needs it; the others who need the
 //! same wait for that entry, and nobody else does. A file keeps its inode when it is filled, since programs compare what
 //! stat and fstat say; nobody can see it half full, because its path is only given away when it is whole.
 //!

@@ -1,7 +1,7 @@
 //! `tar:`: an archive as a tree, compressed or not. Its index is made when it is first asked; contents are read in place.
 //!
 //! A compressed archive cannot be entered in the middle, so it is unpacked once, as one stream, into the private directory.
-//! Whatever an archive says only ever makes nodes of its own index ([`index`]): no name in it reaches the host.
+//! Whatever an archive says only ever makes nodes of its own index (`index`): no name in it reaches the host.
 
 mod decode;
 mod index;
