@@ -120,6 +120,10 @@ impl Call<'_, '_> {
             };
             self.put(&mut change, path.path, &found, intent)?;
         }
+        if paths.iter().any(|path| path.used == Use::Create) {
+            // A name that is to be a link is none yet, and nobody can take it for a directory meanwhile.
+            self.world.known.forget();
+        }
         if let [_, second] = paths {
             // Links and renames between mounts are refused by the kernel where mounts are real.
             if seen == 2 && mounts[0] != mounts[1] {

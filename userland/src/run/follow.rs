@@ -286,7 +286,10 @@ impl<'h> Follow<'h> {
         }
         match undo.after {
             After::Nothing => {}
-            After::Moved => self.generation += 1,
+            After::Moved => {
+                self.generation += 1;
+                self.world.known.forget();
+            }
             After::In(virt) if done => {
                 self.generation += 1;
                 let Ok(host) = look::link(format!("/proc/{}/cwd", task.pid).as_bytes()) else { return };

@@ -10,7 +10,7 @@ use kernel_model::abi::Errno;
 
 use super::backing::Intent;
 use super::exec::Copies;
-use super::look::{self, Straight};
+use super::look::{self, Known, Straight};
 use super::mounts::{Mount, Place, Rights, Table, path_of, pop};
 use super::scratch::Scratch;
 
@@ -98,6 +98,7 @@ pub(super) struct World {
     pub(super) table: Table,
     pub(super) scratch: Scratch,
     pub(super) copies: Copies,
+    pub(super) known: Known,
 }
 
 /// A name as the walk sees it.
@@ -317,7 +318,7 @@ impl World {
         match self.table.place(&virt) {
             // A mount that `..` has led out of leaves `native` as it is.
             Place::Host if virt.starts_with(b"/proc") => Ok(None),
-            Place::Host => Ok(match look::straight(&virt, follow) {
+            Place::Host => Ok(match self.known.straight(&virt, follow) {
                 Straight::There | Straight::Missing => Some(Start { virt, native: at.native }),
                 Straight::Winding => None,
             }),
@@ -328,10 +329,9 @@ impl World {
                 if host.starts_with(b"/proc/") {
                     return Ok(None);
                 }
-                let parent = || host.rsplitn(2, |&byte| byte == b'/').nth(1).unwrap_or(b"/");
-                let straight = match look::straight(&host, follow) {
+                let straight = match self.known.straight(&host, follow) {
                     Straight::There => true,
-                    Straight::Missing => look::straight(parent(), true) == Straight::There,
+                    Straight::Missing => self.known.has_parent(&host),
                     Straight::Winding => false,
                 };
                 Ok(straight.then_some(Start { virt, native: false }))
