@@ -68,7 +68,7 @@ pub trait Scheme {
     /// What of `flags` is ready now. Handles other than `trace`, `log` and `event:` are never ready (R60).
     fn fevent(&self, fd: Fd, flags: EventFlags) -> Result<EventFlags>;
 
-    /// Type, permission bits and size.
+    /// Type, permission bits and size; of a tree of files (RFC 0010) also its time and identity.
     fn fstat(&self, fd: Fd) -> Result<Stat>;
 
     /// The path as it was opened, cut to `buf`.

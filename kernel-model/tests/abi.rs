@@ -41,6 +41,10 @@ fn open_flags_and_commands_are_redox() {
         (OpenFlags::O_CREAT, redox::O_CREAT),
         (OpenFlags::O_TRUNC, redox::O_TRUNC),
         (OpenFlags::O_EXCL, redox::O_EXCL),
+        (OpenFlags::O_DIRECTORY, redox::O_DIRECTORY),
+        (OpenFlags::O_STAT, redox::O_STAT),
+        (OpenFlags::O_SYMLINK, redox::O_SYMLINK),
+        (OpenFlags::O_NOFOLLOW, redox::O_NOFOLLOW),
     ];
     for (ours, redox) in pairs {
         assert_eq!(ours.bits() as usize, redox, "{ours:?}");
@@ -53,7 +57,10 @@ fn open_flags_and_commands_are_redox() {
         [SEEK_SET, SEEK_CUR, SEEK_END].map(|whence| whence as usize),
         [redox::SEEK_SET, redox::SEEK_CUR, redox::SEEK_END]
     );
-    assert_eq!(Stat::MODE_FILE, redox::MODE_FILE);
+    assert_eq!(
+        [Stat::MODE_TYPE, Stat::MODE_FILE, Stat::MODE_DIR, Stat::MODE_SYMLINK],
+        [redox::MODE_TYPE, redox::MODE_FILE, redox::MODE_DIR, redox::MODE_SYMLINK]
+    );
 }
 
 macro_rules! same_layout {
@@ -133,8 +140,9 @@ macro_rules! same_errno {
 #[test]
 fn errnos_are_redox() {
     let checked = same_errno!(
-        EPERM ENOENT ESRCH EINTR EIO ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY ENODEV EISDIR EINVAL EMFILE
-        ENOSPC ESPIPE EDEADLK ENOSYS ELOOP ENODATA EOVERFLOW EOPNOTSUPP ENOTRECOVERABLE
+        EPERM ENOENT ESRCH EINTR EIO ENXIO ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY EEXIST ENODEV
+        ENOTDIR EISDIR EINVAL EMFILE ENOSPC ESPIPE EROFS EDEADLK ENAMETOOLONG ENOSYS ENOTEMPTY ELOOP ENODATA EPROTO
+        EOVERFLOW EPROTONOSUPPORT EOPNOTSUPP ECONNRESET ETIMEDOUT ECONNREFUSED EHOSTUNREACH ESTALE ENOTRECOVERABLE
     );
     for (ours, redox) in checked {
         assert_eq!(ours.0, redox, "{ours:?}");

@@ -9,3 +9,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../rfcs/0001-scheme-api.md")]
 pub struct SchemeApi;
+
+/// How to write a scheme.
+#[cfg(doctest)]
+#[doc = include_str!("../../userland/src/schemes/README.md")]
+pub struct Schemes;

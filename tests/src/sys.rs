@@ -376,3 +376,135 @@ pub fn syscall_info(pid: pid_t) -> Result<()> {
     // SAFETY: writes at most the size that is announced.
     check(unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size, info.as_mut_ptr()) }).map(drop)
 }
+
+/// From now on a tracer of this thread and of all that it makes is told of these calls, and of no others; and nobody gains
+/// privileges by exec. For minimal tracers to compare with.
+pub fn trace_only(calls: &[c_long]) -> Result<()> {
+    let op = |code: u32, k: u32, yes: u8| libc::sock_filter { code: code as u16, jt: yes, jf: 0, k };
+    let mut program = vec![op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
+    for (at, &call) in calls.iter().enumerate() {
+        let to_end = (calls.len() - at) as u8;
+        program.push(op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, to_end));
+    }
+    program.push(op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
+    program.push(op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_TRACE, 0));
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
+    // SAFETY: no memory is involved.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
+    // SAFETY: the kernel copies the program, which outlives the call.
+    check(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) }.into()).map(drop)
+}
+
+/// Memory below 4 GiB, for the arguments of system calls that are made by number, on either ABI.
+pub struct Arena {
+    at: usize,
+    used: usize,
+}
+
+const ARENA_LEN: usize = 1 << 22;
+
+impl Arena {
+    /// Maps it, for the life of the process.
+    pub fn new() -> Result<Arena> {
+        let (protection, flags) =
+            (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_32BIT);
+        // SAFETY: a new mapping at an address of the kernel's choice.
+        let at = unsafe { libc::mmap(null_mut(), ARENA_LEN, protection, flags, -1, 0) };
+        if at == libc::MAP_FAILED {
+            Err(Error::last_os_error())
+        } else {
+            Ok(Arena { at: at as usize, used: 0 })
+        }
+    }
+
+    /// Forgets what was put into it.
+    pub fn clear(&mut self) {
+        self.used = 0;
+    }
+
+    /// Copies bytes into it, aligned to 16 and with room for a NUL; their address.
+    pub fn put(&mut self, bytes: &[u8]) -> u64 {
+        let at = self.used;
+        self.used = (at + bytes.len() + 1).next_multiple_of(16);
+        assert!(self.used <= ARENA_LEN, "the arena is full");
+        // SAFETY: the range lies in the mapping, which nothing else refers to.
+        unsafe {
+            let to = (self.at + at) as *mut u8;
+            to.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len());
+            to.add(bytes.len()).write(0);
+        }
+        (self.at + at) as u64
+    }
+
+    /// Copies bytes out of it.
+    pub fn get(&self, address: u64, len: usize) -> Vec<u8> {
+        let at = (address as usize).checked_sub(self.at).filter(|at| at + len <= ARENA_LEN);
+        let at = at.expect("an address of the arena");
+        // SAFETY: the range lies in the mapping, which was zeroed by the kernel and is only written by `put` and by calls.
+        unsafe { std::slice::from_raw_parts((self.at + at) as *const u8, len) }.to_vec()
+    }
+
+    /// Makes a call by its number: by `syscall` if `abi` is 0, else by `int 0x80`. Pointers among the arguments are
+    /// addresses of this arena with enough room behind them; the answer is the kernel's, an errno negated.
+    pub fn call(&self, abi: usize, number: i64, args: [u64; 6]) -> i64 {
+        let [a, b, c, d, e, f] = args;
+        let result: i64;
+        if abi == 0 {
+            // SAFETY: memory that the kernel writes to is the arena's, which Rust only reads by `get`.
+            unsafe {
+                std::arch::asm!(
+                    "syscall",
+                    inlateout("rax") number => result,
+                    in("rdi") a, in("rsi") b, in("rdx") c, in("r10") d, in("r8") e, in("r9") f,
+                    lateout("rcx") _, lateout("r11") _,
+                );
+            }
+            return result;
+        }
+        // SAFETY: as above; rbx and rbp, which the compiler keeps for itself, are put back.
+        unsafe {
+            std::arch::asm!(
+                "push rbp",
+                "push rbx",
+                "mov rbx, {a}",
+                "mov rbp, {f}",
+                "int 0x80",
+                "pop rbx",
+                "pop rbp",
+                a = in(reg) a, f = in(reg) f,
+                inlateout("rax") number => result,
+                in("rcx") b, in("rdx") c, in("rsi") d, in("rdi") e,
+                lateout("r8") _, lateout("r9") _, lateout("r10") _, lateout("r11") _,
+            );
+        }
+        i64::from(result as i32)
+    }
+
+    /// Makes a 64-bit call with its stack in this arena, between bytes that nobody has a reason to touch. Its result, and
+    /// whether the argument registers and all those bytes are as they were.
+    pub fn call_watched(&mut self, number: i64, args: [u64; 6]) -> (i64, bool) {
+        const ROOM: usize = 64 * 1024;
+        let pattern: Vec<u8> = (0..2 * ROOM).map(|n| (n % 251) as u8).collect();
+        let at = self.put(&pattern);
+        let stack = at + ROOM as u64;
+        let mut after = args;
+        let result: i64;
+        // SAFETY: the stack pointer is only used by the kernel until it is put back, and r12 keeps it; no signal handler of
+        // this process runs on this thread. Memory that the kernel writes to is the arena's.
+        unsafe {
+            std::arch::asm!(
+                "mov r12, rsp",
+                "mov rsp, {stack}",
+                "syscall",
+                "mov rsp, r12",
+                stack = in(reg) stack,
+                inlateout("rax") number => result,
+                inlateout("rdi") args[0] => after[0], inlateout("rsi") args[1] => after[1],
+                inlateout("rdx") args[2] => after[2], inlateout("r10") args[3] => after[3],
+                inlateout("r8") args[4] => after[4], inlateout("r9") args[5] => after[5],
+                out("r12") _, lateout("rcx") _, lateout("r11") _,
+            );
+        }
+        (result, after == args && self.get(at, pattern.len()) == pattern)
+    }
+}

@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::lab::LabTool;
+use crate::run::args::RunArgs;
 use crate::trace::summary::{self, Column, Order};
 
 /// Trace processes through file handles: on Linux, or on a simulated machine.
@@ -35,6 +36,8 @@ pub enum Tool {
     /// Explore scenarios on the simulator, in every order, and walk through what was found
     #[command(subcommand)]
     Lab(LabTool),
+    /// Run a command that sees other trees at paths of its own: directories, archives, web servers
+    Run(Box<RunArgs>),
     /// Print a completion script for a shell
     Completions {
         /// For which one

@@ -1,5 +1,6 @@
 //! The tools of tracefd. Each is one module, written against `&dyn Host` alone; only the binary names a machine.
 //!
+//! - [`run`]: paths of schemes for programs that know nothing of them; [`schemes`] is what can be behind such a path.
 //! - [`trace`]: every call, signal, birth and end of processes, in one of several formats ([`format`](mod@format)).
 //! - [`lab`]: scenarios on the simulator, in every order, and what was found, move by move.
 //!
@@ -27,6 +28,8 @@ pub mod launch;
 pub mod numbers;
 pub mod output;
 pub mod qualify;
+pub mod run;
+pub mod schemes;
 pub mod select;
 pub mod sets;
 pub mod setup;

@@ -1,4 +1,4 @@
-//! The only place that names a machine: [`with_host`] lends one to a tool as `&dyn Host`; [`calls`] says which calls it has.
+//! The only place that names a machine: [`with_host`] and [`with_ringing_host`] lend one to a tool as `&dyn Host`; [`calls`] says which calls it has.
 
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -14,6 +14,7 @@ use kernel_model::scheme::{Caller, Host};
 use kernel_model::sim::{CALLS, Sim, SimConfig};
 use userland::cli::Placement;
 use userland::output::Raw;
+use userland::run::Ringer;
 use userland::tables::Calls;
 use userland::trace::whole::Source;
 
@@ -137,6 +138,27 @@ impl Seen {
         let result = tool(&local.client(caller), clock);
         (result, local.with_machine(|recording| after(recording.machine())))
     }
+}
+
+fn linux(placement: Placement) -> Local<Linux> {
+    backend_linux::quiet_stops();
+    let mut machine = Linux::new();
+    machine.follow_core(placement == Placement::Follow);
+    Local::new(Kernel::new(machine, Policy::SameUser))
+}
+
+/// Lends a host on this system, and what makes something that ends its waits from another thread.
+pub(crate) fn with_ringing_host<R>(
+    placement: Placement,
+    tool: impl FnOnce(&dyn Host, &Ringer<'_>) -> R,
+) -> R {
+    let local = linux(placement);
+    let client = local.client(backend_linux::caller());
+    let ringer = || {
+        let waker = local.ringer().ok()?;
+        Some(Box::new(move || waker.wake()) as Box<dyn Fn() + Send>)
+    };
+    tool(&client, &ringer)
 }
 
 /// The calls that this machine has.

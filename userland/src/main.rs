@@ -13,17 +13,18 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use kernel_model::abi::{Errno, Pid, Status};
 use kernel_model::scheme::Program;
-use userland::cli::{BackendName, Cli, Tool, TraceArgs};
+use userland::cli::{BackendName, Cli, Placement, Tool, TraceArgs};
 use userland::failure::Failure;
 use userland::lab;
 use userland::launch::{self, Command};
 use userland::output::Output;
+use userland::run::{self, args::RunArgs};
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
 use userland::trace::{self, End, Options, Target};
 use userland::{ending, setup};
 
-use machines::{Backend, Record, calls, replay, with_host};
+use machines::{Backend, Record, calls, replay, with_host, with_ringing_host};
 
 /// Notes of a recording: a word of the command, and a process that was attached to.
 const WORD: &str = "word";
@@ -36,6 +37,10 @@ fn main() -> ExitCode {
             Err(failure) => ending::failed("trace", &failure),
         },
         Tool::Lab(tool) => lab::run(&tool).unwrap_or_else(|failure| ending::failed("lab", &failure)),
+        Tool::Run(args) => match run(*args) {
+            Ok(status) => ending::like(status),
+            Err(failure) => ending::failed("run", &failure),
+        },
         Tool::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tracefd", &mut script);
@@ -90,6 +95,16 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
         End::Attached => Ok(Status::exited(0)),
         End::Left(left) => Ok(setup::left(&left, &signals)),
     }
+}
+
+fn run(args: RunArgs) -> Result<Status, Failure> {
+    // Before the first thread, and mounts may have some: they inherit the mask.
+    let waited = signals::block();
+    let (mounts, restrictions) = (args.mounts()?, args.restrictions()?);
+    let RunArgs { cwd: dir, command: words, warn_unknown, .. } = args;
+    let signals = Signals::start(waited, Mode::Spawned { real: true }, Output::none());
+    let options = run::Options { mounts, dir, words, warn_unknown, restrictions };
+    with_ringing_host(Placement::Follow, |host, ringer| run::run(host, options, ringer, Some(&signals)))
 }
 
 /// Where `--record` goes, and what a replay has to know of the command line.

@@ -35,6 +35,7 @@ errnos! {
     ESRCH = 3, "no such process";
     EINTR = 4, "interrupted";
     EIO = 5, "input/output error";
+    ENXIO = 6, "no such device or address";
     ENOEXEC = 8, "not an executable format";
     EBADF = 9, "bad file descriptor, or not an operation for it";
     ECHILD = 10, "no such child";
@@ -43,18 +44,30 @@ errnos! {
     EACCES = 13, "permission denied";
     EFAULT = 14, "bad address";
     EBUSY = 16, "already in use";
+    EEXIST = 17, "there is one already";
     ENODEV = 19, "no such device";
+    ENOTDIR = 20, "not a directory";
     EISDIR = 21, "is a directory";
     EINVAL = 22, "invalid argument";
     EMFILE = 24, "too many open files";
     ENOSPC = 28, "no space left on device";
     ESPIPE = 29, "illegal seek";
+    EROFS = 30, "read-only";
     EDEADLK = 35, "nothing is running that could end this wait";
+    ENAMETOOLONG = 36, "name too long";
     ENOSYS = 38, "not implemented";
+    ENOTEMPTY = 39, "directory not empty";
     ELOOP = 40, "too many levels of symbolic links";
     ENODATA = 61, "not recorded";
+    EPROTO = 71, "protocol error";
     EOVERFLOW = 75, "value too large";
+    EPROTONOSUPPORT = 93, "protocol not supported";
     EOPNOTSUPP = 95, "operation not supported";
+    ECONNRESET = 104, "connection reset";
+    ETIMEDOUT = 110, "timed out";
+    ECONNREFUSED = 111, "connection refused";
+    EHOSTUNREACH = 113, "no way to the host";
+    ESTALE = 116, "changed at its source";
     ENOTRECOVERABLE = 131, "state not recoverable";
 }
 

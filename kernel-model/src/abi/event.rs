@@ -64,16 +64,45 @@ impl Event {
     pub const SIZE: usize = size_of::<Event>();
 }
 
-/// What fstat answers. Only these fields of Redox's `Stat` have a meaning for a process handle.
+/// What fstat answers: the fields of Redox's `Stat` that a handle here can have a meaning for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Stat {
-    /// Type and permission bits: [`Stat::MODE_FILE`] and 0o666 or 0o444.
+    /// Type ([`Stat::MODE_TYPE`]) and permission bits. A process handle is [`Stat::MODE_FILE`] and 0o666 or 0o444.
     pub mode: u16,
-    /// Bytes; 0 where a handle has no size.
+    /// Bytes; 0 where a handle has no size; [`Stat::UNKNOWN`] where it shows only when everything was read (RFC 0010).
     pub size: u64,
+    /// Names with the same number other than 0 are one file with one content (RFC 0010). 0: nothing is said.
+    pub ino: u64,
+    /// Last change, in seconds since 1970; [`Stat::UNKNOWN`]: nothing is said. A process handle has 0.
+    pub mtime: u64,
+    /// Nanoseconds of `mtime`.
+    pub mtime_nsec: u32,
 }
 
 impl Stat {
+    /// The bits of `mode` that are the type.
+    pub const MODE_TYPE: u16 = 0xF000;
     /// The type bits of a regular file.
     pub const MODE_FILE: u16 = 0x8000;
+    /// The type bits of a directory.
+    pub const MODE_DIR: u16 = 0x4000;
+    /// The type bits of a symbolic link.
+    pub const MODE_SYMLINK: u16 = 0xA000;
+    /// A `size` that is not known before the content is; an `mtime` that is not known at all.
+    pub const UNKNOWN: u64 = u64::MAX;
+
+    /// Is it a directory?
+    pub const fn is_dir(&self) -> bool {
+        self.mode & Stat::MODE_TYPE == Stat::MODE_DIR
+    }
+
+    /// Is it a regular file?
+    pub const fn is_file(&self) -> bool {
+        self.mode & Stat::MODE_TYPE == Stat::MODE_FILE
+    }
+
+    /// Is it a symbolic link?
+    pub const fn is_symlink(&self) -> bool {
+        self.mode & Stat::MODE_TYPE == Stat::MODE_SYMLINK
+    }
 }

@@ -22,6 +22,14 @@ bitflags! {
         const O_TRUNC = 0x0400_0000;
         /// `trace`: kill the process when the handle closes (R56).
         const O_EXCL = 0x0800_0000;
+        /// Trees of files: ENOTDIR unless it is a directory (RFC 0010).
+        const O_DIRECTORY = 0x1000_0000;
+        /// Trees of files: for fstat only (RFC 0010).
+        const O_STAT = 0x2000_0000;
+        /// Trees of files: a symbolic link itself; what is read is its target (RFC 0010).
+        const O_SYMLINK = 0x4000_0000;
+        /// Trees of files: ELOOP for a symbolic link, without O_SYMLINK (RFC 0010).
+        const O_NOFOLLOW = 0x8000_0000;
     }
 }
 

@@ -217,7 +217,7 @@ impl Node {
             Node::Call(_) => (0o444, CallRecord::SIZE as u64),
             _ => (0o666, 0),
         };
-        Stat { mode: Stat::MODE_FILE | mode, size }
+        Stat { mode: Stat::MODE_FILE | mode, size, ..Stat::default() }
     }
 
     /// The last descriptor is gone.

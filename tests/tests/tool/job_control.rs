@@ -21,6 +21,15 @@ pub(crate) fn add(suite: &mut Suite) {
         conformance::trace_text::check(&std::fs::read_to_string(&trace)?)?;
         Ok(())
     });
+    suite.test("job_control_in_a_mount", &[Need::Program("bash"), Need::Tracefd], || {
+        let scratch = tempfile::tempdir()?;
+        let bash: Vec<String> = ["bash", "--norc", "--noprofile", "-i"].map(str::to_owned).into();
+        let real = dialogue(&bash, scratch.path())?;
+        let mount = format!("/tracefd-x=dir:{}", scratch.path().display());
+        let run = [&tracer::tracefd().display().to_string(), "run", "-b", &mount, "-w", "/tracefd-x", "--"];
+        let words: Vec<String> = run.into_iter().map(str::to_owned).chain(bash).collect();
+        same("the dialogue", &real, &dialogue(&words, scratch.path())?)
+    });
 }
 
 const PROMPT: &str = "prompt> ";

@@ -12,11 +12,45 @@ pub(crate) fn getppid(n: i32) -> Result<i32> {
     Ok(0)
 }
 
-/// Opens and closes a file `n` times.
-pub(crate) fn open_close(n: i32) -> Result<i32> {
+/// Opens and closes a file `n` times; `/dev/null` if none is named.
+pub(crate) fn open_close(n: i32, path: Option<&str>) -> Result<i32> {
+    let path = path.unwrap_or("/dev/null");
     for _ in 0..n {
-        drop(std::fs::File::open("/dev/null")?);
+        drop(std::fs::File::open(path)?);
     }
+    Ok(0)
+}
+
+/// The same, all at once in each of `threads` threads.
+pub(crate) fn threads_open_close(threads: i32, n: i32, path: &str) -> Result<i32> {
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(|| open_close(n, Some(path)))).collect();
+        all.into_iter().try_for_each(|one| one.join().expect("it does not panic").map(drop))
+    })?;
+    Ok(0)
+}
+
+/// Looks at a file `n` times.
+pub(crate) fn stat(n: i32, path: &str) -> Result<i32> {
+    for _ in 0..n {
+        std::fs::metadata(path)?;
+    }
+    Ok(0)
+}
+
+/// Reads a byte of a file `n` times.
+pub(crate) fn pread(n: i32, path: &str) -> Result<i32> {
+    let file = std::fs::File::open(path)?;
+    for _ in 0..n {
+        std::os::unix::fs::FileExt::read_at(&file, &mut [0], 0)?;
+    }
+    Ok(0)
+}
+
+/// Reads a file to its end, 128 KiB at a time.
+pub(crate) fn read_all(path: &str) -> Result<i32> {
+    let (mut file, mut buffer) = (std::fs::File::open(path)?, vec![0; 128 * 1024]);
+    while std::io::Read::read(&mut file, &mut buffer)? > 0 {}
     Ok(0)
 }
 

@@ -1,0 +1,255 @@
+//! [`Calls`]: what is done with each system call, from `calls.tsv` (made by `userland/gen/paths.py`).
+//!
+//! A call that is not in the table is one that nobody has thought about: it is refused.
+
+use kernel_model::abi::Errno;
+use kernel_model::sets::CallSet;
+
+/// The table as it was generated.
+pub const TABLE: &str = include_str!("calls.tsv");
+
+const EPERM: Errno = Errno(1);
+const ENOSYS: Errno = Errno(38);
+
+/// Whether a link that is the last name of a path is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Last {
+    /// Yes.
+    Followed,
+    /// No.
+    Kept,
+    /// Not if the argument has one of the bits.
+    KeptIf(usize, u64),
+    /// Only if the argument has one of the bits.
+    FollowedIf(usize, u64),
+}
+
+/// What a call does to a name, as far as the call alone tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    /// Looks at it.
+    Look,
+    /// Looks whether it could be used; the argument says how.
+    Access(usize),
+    /// Reads it.
+    Read,
+    /// Changes it.
+    Change,
+    /// Makes it.
+    Create,
+    /// Removes it.
+    Remove,
+}
+
+/// One path among a call's arguments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PathArgument {
+    /// Which argument is the directory that the path starts from; `None`: the current one.
+    pub dir: Option<usize>,
+    /// Which one is the path.
+    pub path: usize,
+    /// About a link at its end.
+    pub last: Last,
+    /// What is done.
+    pub used: Use,
+}
+
+/// Calls that need more than the translation of their paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of calls")]
+pub enum Special {
+    /// open, openat: which argument is the path.
+    Open(usize),
+    Openat2,
+    Creat,
+    OpenTree,
+    Readlink(usize),
+    Getcwd,
+    Chdir,
+    Fchdir,
+    /// execve, execveat: which argument is the path.
+    Exec(usize),
+    /// bind, connect, sendto: which argument is the address.
+    Address(usize),
+    /// sendmsg.
+    Message,
+    /// sendmmsg.
+    Messages,
+    /// Calls that fill in an address: getsockname, getpeername, accept.
+    Bound,
+    Socketcall,
+    Ptrace,
+}
+
+/// What is done with a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rule {
+    /// It takes no path: it does not even stop.
+    NoPath,
+    /// Its paths are translated.
+    Paths(Vec<PathArgument>),
+    /// It has a handler of its own.
+    Special(Special),
+    /// It fails.
+    Refused(Errno, &'static str),
+}
+
+/// All rules.
+pub struct Calls {
+    /// By ABI, then number.
+    rules: [Vec<Rule>; 2],
+}
+
+const UNKNOWN: Rule = Rule::Refused(ENOSYS, "this version does not know the call");
+
+impl Default for Calls {
+    fn default() -> Calls {
+        Calls::new()
+    }
+}
+
+impl Calls {
+    /// From the table that is built in.
+    ///
+    /// # Panics
+    ///
+    /// If that table is not one; a test reads it.
+    pub fn new() -> Calls {
+        let mut rules = [Vec::new(), Vec::new()];
+        for (abi, number, _, rule) in rows() {
+            let list = &mut rules[abi];
+            if list.len() <= number {
+                list.resize(number + 1, UNKNOWN);
+            }
+            list[number] = rule;
+        }
+        Calls { rules }
+    }
+
+    /// What is done with this one.
+    pub fn get(&self, abi: u64, number: u64) -> &Rule {
+        let list = self.rules.get(abi as usize);
+        list.and_then(|list| list.get(usize::try_from(number).ok()?)).unwrap_or(&UNKNOWN)
+    }
+
+    /// Those that must stop: all but the ones that take no path.
+    pub fn that_stop(&self) -> CallSet {
+        let free = |(abi, list): (usize, &Vec<Rule>)| {
+            let numbers = list.iter().enumerate().filter(|(_, rule)| **rule == Rule::NoPath);
+            numbers.map(|(number, _)| (abi as u64, number as u64)).collect::<Vec<_>>()
+        };
+        CallSet::all_but(self.rules.iter().enumerate().flat_map(free))
+    }
+}
+
+/// ABI, number, name and rule of each row.
+pub fn rows() -> impl Iterator<Item = (usize, usize, &'static str, Rule)> {
+    TABLE.lines().filter(|line| !line.starts_with('#')).map(|line| {
+        parse(line).unwrap_or_else(|| panic!("calls.tsv is generated, and this is no row of it: {line}"))
+    })
+}
+
+fn parse(line: &'static str) -> Option<(usize, usize, &'static str, Rule)> {
+    let mut columns = line.split('\t');
+    let (abi, number) = (columns.next()?.parse().ok()?, columns.next()?.parse().ok()?);
+    let (name, kind, detail) = (columns.next()?, columns.next()?, columns.next()?);
+    let rule = match kind {
+        "nopath" => Rule::NoPath,
+        "translated" => Rule::Paths(detail.split(' ').map(path_argument).collect::<Option<_>>()?),
+        "special" => Rule::Special(special(detail)?),
+        "refused" => {
+            let (errno, reason) = detail.split_once(' ')?;
+            let errno = match errno {
+                "EPERM" => EPERM,
+                "ENOSYS" => ENOSYS,
+                _ => return None,
+            };
+            Rule::Refused(errno, reason)
+        }
+        _ => return None,
+    };
+    Some((abi, number, name, rule))
+}
+
+fn path_argument(text: &str) -> Option<PathArgument> {
+    let mut parts = text.split('.');
+    let dir = match parts.next()? {
+        "c" => None,
+        digit => Some(digit.parse().ok()?),
+    };
+    let path = parts.next()?.parse().ok()?;
+    let last = parts.next()?;
+    let last = match (last, last.split_once(':')) {
+        ("f", _) => Last::Followed,
+        ("n", _) => Last::Kept,
+        (_, Some((argument, bits))) => {
+            let bits = u64::from_str_radix(bits, 16).ok()?;
+            match argument.split_at_checked(1)? {
+                ("n", argument) => Last::KeptIf(argument.parse().ok()?, bits),
+                ("f", argument) => Last::FollowedIf(argument.parse().ok()?, bits),
+                _ => return None,
+            }
+        }
+        _ => return None,
+    };
+    let used = match parts.next()? {
+        "look" => Use::Look,
+        "read" => Use::Read,
+        "change" => Use::Change,
+        "create" => Use::Create,
+        "remove" => Use::Remove,
+        word => Use::Access(word.strip_prefix("access")?.parse().ok()?),
+    };
+    Some(PathArgument { dir, path, last, used })
+}
+
+fn special(detail: &str) -> Option<Special> {
+    let (word, at) = detail.split_once(' ').unwrap_or((detail, "0"));
+    let at = at.parse().ok()?;
+    Some(match word {
+        "open" => Special::Open(at),
+        "openat2" => Special::Openat2,
+        "creat" => Special::Creat,
+        "open_tree" => Special::OpenTree,
+        "readlink" => Special::Readlink(at),
+        "getcwd" => Special::Getcwd,
+        "chdir" => Special::Chdir,
+        "fchdir" => Special::Fchdir,
+        "exec" => Special::Exec(at),
+        "address" => Special::Address(at),
+        "message" => Special::Message,
+        "messages" => Special::Messages,
+        "bound" => Special::Bound,
+        "socketcall" => Special::Socketcall,
+        "ptrace" => Special::Ptrace,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_call_of_the_kernel_has_a_rule() {
+        let known = crate::tables::Calls::linux();
+        let rows: Vec<_> = rows().map(|(abi, number, name, _)| (abi, number as u64, name)).collect();
+        for (abi, table) in known.tables().iter().enumerate() {
+            for call in crate::tables::Table::iter(table) {
+                assert!(rows.contains(&(abi, call.number, call.name)), "{abi} {} {}", call.number, call.name);
+            }
+        }
+        assert!(rows.len() > 800);
+    }
+
+    #[test]
+    fn what_nobody_knows_stops_and_is_refused() {
+        let calls = Calls::new();
+        let stops = calls.that_stop();
+        assert!(stops.has(0, 100_000) && stops.has(1, 100_000) && stops.has(7, 0));
+        assert!(stops.has(0, 0x4000_0000 + 257), "x32 has numbers of its own");
+        assert_eq!(*calls.get(0, 100_000), UNKNOWN);
+        assert!(stops.has(0, 257) && !stops.has(0, 0) && !stops.has(0, 110));
+        assert!(matches!(calls.get(1, 295), Rule::Special(Special::Open(1))));
+    }
+}

@@ -1,0 +1,402 @@
+//! The loop: one `event:` queue over the `trace` handles of all tasks. A task at a call is planned for and let go; one whose
+//! mount has to be asked stays where it is while a thread asks, and the others go on.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::client::EventQueue;
+use kernel_model::scheme::Host;
+use slab::Slab;
+use zerocopy::{FromZeros, IntoBytes};
+
+use super::calls::{Calls, Rule, Special};
+use super::entry::{Call, Plan};
+use super::mounts::path_of;
+use super::report::Reporter;
+use super::rewrite::{Change, New, needs_low_memory};
+use super::task::{After, Cwd, Task, Undo};
+use super::walk::{Ask, Stop, World};
+use super::{Ringer, look, socket};
+use crate::failure::Failure;
+use crate::signals::Signals;
+
+const MASK: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL
+    .union(PtraceFlags::EVENT_CLONE)
+    .union(PtraceFlags::EVENT_IMAGE)
+    .union(PtraceFlags::EVENT_JOBSTOP)
+    .union(PtraceFlags::EVENT_DEATH);
+
+/// Events taken in one read: a birth, an image and a call at most are there at once.
+const BATCH: usize = 4;
+
+/// Bytes of memory that a 64-bit program is given for its 32-bit calls.
+const LOW_BYTES: u64 = 64 * 1024;
+
+/// What a mount has answered, and whom.
+struct Answer {
+    key: usize,
+    serial: u64,
+    ask: Ask,
+    located: Result<std::path::PathBuf, Errno>,
+}
+
+pub(super) struct Follow<'h> {
+    host: &'h dyn Host,
+    queue: EventQueue<'h>,
+    tasks: Slab<Task<'h>>,
+    by_pid: HashMap<Pid, usize>,
+    world: &'h World,
+    calls: &'h Calls,
+    ringer: &'h Ringer<'h>,
+    report: Reporter,
+    signals: Option<&'h Signals>,
+    root: Option<Pid>,
+    root_status: Option<Status>,
+    /// Counts what may change a current directory or its name.
+    generation: u64,
+    serial: u64,
+    answers: (Sender<Answer>, Receiver<Answer>),
+}
+
+impl<'h> Follow<'h> {
+    pub(super) fn new(
+        host: &'h dyn Host,
+        world: &'h World,
+        calls: &'h Calls,
+        ringer: &'h Ringer<'h>,
+        report: Reporter,
+        signals: Option<&'h Signals>,
+    ) -> Result<Follow<'h>, Failure> {
+        let queue =
+            EventQueue::open(host, OpenFlags::empty()).map_err(Failure::kernel("opening an event queue"))?;
+        Ok(Follow {
+            host,
+            queue,
+            tasks: Slab::new(),
+            by_pid: HashMap::new(),
+            world,
+            calls,
+            ringer,
+            report,
+            signals,
+            root: None,
+            root_status: None,
+            generation: 0,
+            serial: 0,
+            answers: channel(),
+        })
+    }
+
+    pub(super) fn root_status(&self) -> Option<Status> {
+        self.root_status
+    }
+
+    /// Begins with the command, whose current directory is `cwd`.
+    pub(super) fn begin(&mut self, pid: Pid, cwd: Option<Cwd>) -> Result<(), Errno> {
+        self.root = Some(pid);
+        self.adopt(pid, cwd)
+    }
+
+    fn adopt(&mut self, pid: Pid, cwd: Option<Cwd>) -> Result<(), Errno> {
+        self.serial += 1;
+        let mut task = Task::open(self.host, pid, self.serial)?;
+        task.cwd = cwd;
+        let fd = task.trace.handle().fd();
+        let key = self.tasks.insert(task);
+        self.by_pid.insert(pid, key);
+        self.queue.watch(fd, key as u64)?;
+        match self.tasks[key].resume(MASK) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()), // its end is an event like others
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Until the last task has ended.
+    pub(super) fn serve(&mut self) -> Result<(), Failure> {
+        while !self.tasks.is_empty() {
+            match self.queue.next() {
+                Ok(report) => self.drain(report.data as usize)?,
+                Err(Errno::EINTR) => {}
+                Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
+                Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
+            }
+            while let Ok(answer) = self.answers.1.try_recv() {
+                self.answered(answer)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, key: usize) -> Result<(), Failure> {
+        let mut events = <[PtraceEvent; BATCH]>::new_zeroed();
+        while let Some(task) = self.tasks.get(key) {
+            let count = match task.trace.handle().read(events.as_mut_bytes()) {
+                Ok(bytes) => bytes / PtraceEvent::SIZE,
+                Err(Errno::EAGAIN | Errno::EINTR) => return Ok(()),
+                Err(Errno::ESRCH) => {
+                    self.forget(key);
+                    return Ok(());
+                }
+                Err(errno) => return Err(Failure::Kernel { doing: "reading events", errno }),
+            };
+            if count == 0 {
+                return Ok(());
+            }
+            let mut held = false;
+            for event in &events[..count] {
+                match event.cause() {
+                    PtraceFlags::EVENT_DEATH => {
+                        self.death(key, u32::try_from(event.a).ok().map(Status));
+                        return Ok(());
+                    }
+                    cause => held |= self.act(key, cause, event),
+                }
+            }
+            if held {
+                self.let_go(key)?;
+            }
+            if count < BATCH {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Acts on an event; whether the task is to be let go.
+    fn act(&mut self, key: usize, cause: PtraceFlags, event: &PtraceEvent) -> bool {
+        if self.tasks[key].stopped && cause != PtraceFlags::EVENT_JOBSTOP {
+            self.tasks[key].stopped = false;
+            if let (Some(signals), true) = (self.signals, self.is_root(key)) {
+                signals.root_runs();
+            }
+        }
+        match cause {
+            PtraceFlags::STOP_PRE_SYSCALL => return self.call(key, event.d, event.f),
+            PtraceFlags::STOP_POST_SYSCALL => {
+                if let Some(undo) = self.tasks[key].undo.take() {
+                    self.over(key, undo);
+                }
+                return true;
+            }
+            PtraceFlags::EVENT_CLONE => self.born(key, Pid(event.a as u32)),
+            PtraceFlags::EVENT_IMAGE => self.image(key),
+            PtraceFlags::EVENT_JOBSTOP => {
+                self.tasks[key].stopped = true;
+                if let (Some(signals), true) = (self.signals, self.is_root(key)) {
+                    signals.root_stopped();
+                }
+            }
+            _ => {}
+        }
+        false
+    }
+
+    /// A call is about to be made. False: the task has to wait for a mount.
+    fn call(&mut self, key: usize, number: u64, abi: u64) -> bool {
+        let task = &mut self.tasks[key];
+        task.undo = None;
+        let rule = self.calls.get(abi, number);
+        let Ok(regs) = task.registers() else { return true }; // it is dying
+        let mut call = Call { world: self.world, task, regs, abi, generation: self.generation };
+        let plan = match call.plan(rule) {
+            Ok(plan) => plan,
+            Err(Stop::Errno(errno)) => Plan::fail(errno),
+            Err(Stop::NotReady(ask)) => {
+                task.waiting = Some((number, abi));
+                self.ask(key, ask);
+                return false;
+            }
+        };
+        task.answers.clear();
+        match plan {
+            Plan::Go => {}
+            Plan::Skip(result) => {
+                let regs = kernel_model::abi::IntRegisters { rax: result as u64, ..regs };
+                task.skip = task.set_registers(&regs).is_ok();
+            }
+            Plan::Change(change) => {
+                let change = if task.low.is_none() && needs_low_memory(&regs, abi, &change) {
+                    map_low()
+                } else {
+                    change
+                };
+                if let Err(errno) = task.change(&regs, abi, change) {
+                    // There is no room for the strings: the call must not be made with names of the host.
+                    let regs = kernel_model::abi::IntRegisters { rax: -i64::from(errno.0) as u64, ..regs };
+                    task.skip = task.set_registers(&regs).is_ok();
+                }
+            }
+        }
+        if let Rule::Refused(..) | Rule::Special(Special::Ptrace) = rule {
+            self.report.refused(self.tasks[key].pid, abi, number, rule);
+        }
+        true
+    }
+
+    /// Asks a mount, in a thread of its own.
+    fn ask(&mut self, key: usize, ask: Ask) {
+        let serial = self.tasks[key].serial;
+        let backing = Arc::clone(&self.world.table.get(ask.mount).backing);
+        let (answers, ring) = (self.answers.0.clone(), (self.ringer)());
+        let work = move || {
+            let located = backing.locate(path_of(&ask.below), ask.intent);
+            if answers.send(Answer { key, serial, ask, located }).is_ok()
+                && let Some(ring) = ring
+            {
+                ring();
+            }
+        };
+        if let Err(error) = std::thread::Builder::new().name("mount".to_owned()).spawn(work) {
+            self.report.note(&format!("a mount cannot be asked: {error}"));
+        }
+    }
+
+    fn answered(&mut self, answer: Answer) -> Result<(), Failure> {
+        let Answer { key, serial, ask, located } = answer;
+        let Some(task) = self.tasks.get_mut(key).filter(|task| task.serial == serial) else { return Ok(()) };
+        let Some((number, abi)) = task.waiting.take() else { return Ok(()) };
+        task.answers.push((ask, located));
+        if self.call(key, number, abi) { self.let_go(key) } else { Ok(()) }
+    }
+
+    fn let_go(&mut self, key: usize) -> Result<(), Failure> {
+        let Some(task) = self.tasks.get_mut(key) else { return Ok(()) };
+        let mut mask = MASK;
+        if task.undo.is_some() {
+            mask |= PtraceFlags::STOP_POST_SYSCALL;
+        }
+        if std::mem::take(&mut task.skip) {
+            mask |= PtraceFlags::FLAG_IGNORE;
+        }
+        match task.resume(mask) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
+            Err(errno) => Err(Failure::Kernel { doing: "resuming a task", errno }),
+        }
+    }
+
+    /// A changed call is over.
+    fn over(&mut self, key: usize, undo: Undo) {
+        let task = &mut self.tasks[key];
+        let Ok(result) = task.restore(&undo) else { return }; // it is dying
+        let done = !(-4095..0).contains(&result);
+        for (mount, below, intent) in &undo.told {
+            self.world.table.get(*mount).backing.finished(path_of(below), *intent, done);
+        }
+        match undo.after {
+            After::Nothing => {}
+            After::Moved => {
+                self.generation += 1;
+                self.world.known.forget();
+            }
+            After::In(virt) if done => {
+                self.generation += 1;
+                let Ok(host) = look::link(format!("/proc/{}/cwd", task.pid).as_bytes()) else { return };
+                let native = self.world.name_of(&host).is_some_and(|(name, native)| native && name == virt);
+                task.cwd = Some(Cwd { generation: self.generation, host, virt, native });
+            }
+            After::In(_) => {}
+            After::Address { at, length_at, room } => {
+                if done {
+                    self.name_address(key, at, length_at, room);
+                }
+            }
+            After::Mapped => {
+                let mut regs = undo.regs;
+                if done {
+                    task.low = Some(result as u32 as u64);
+                    regs.rip -= 2; // bytes of `int 0x80`
+                } else {
+                    regs.rax = result as u64;
+                }
+                let _ = task.set_registers(&regs);
+            }
+        }
+    }
+
+    fn name_address(&mut self, key: usize, at: u64, length_at: u64, room: usize) {
+        let (world, task) = (self.world, &mut self.tasks[key]);
+        let Ok(length) = task.word(1, length_at) else { return };
+        let mut address = vec![0; (length as usize).min(room).min(110)];
+        if task.read(at, &mut address).is_err() {
+            return;
+        }
+        let name = |host: &[u8]| world.name_of(host).filter(|(_, native)| !native).map(|(virt, _)| virt);
+        if let Some(new) = socket::renamed(&address, name) {
+            let _ = task.write(at, &new[..new.len().min(room)]);
+            let _ = task.write(length_at, &(new.len() as u32).to_le_bytes());
+        }
+    }
+
+    fn born(&mut self, key: usize, pid: Pid) {
+        if self.by_pid.contains_key(&pid) {
+            return;
+        }
+        let cwd = self.tasks[key].cwd.clone();
+        if let Err(errno) = self.adopt(pid, cwd)
+            && errno != Errno::ESRCH
+        {
+            self.report.note(&format!("process {pid} cannot be followed: {errno}; it is ended"));
+            let _ = self.host.kill(pid, Signal::KILL);
+        }
+    }
+
+    /// exec came through; where another thread than the first did it, under the first one's pid.
+    fn image(&mut self, key: usize) {
+        let former = self.tasks[key].pid;
+        let pid = crate::diagnose::Status::of_handle(self.tasks[key].trace.handle())
+            .number("process")
+            .map_or(former, Pid);
+        if pid != former {
+            if let Some(leader) = self.by_pid.get(&pid).copied().filter(|leader| *leader != key) {
+                self.forget(leader);
+            }
+            self.by_pid.remove(&former);
+            self.by_pid.insert(pid, key);
+        }
+        if let Some(undo) = self.tasks[key].undo.take() {
+            for (mount, below, intent) in &undo.told {
+                self.world.table.get(*mount).backing.finished(path_of(below), *intent, true);
+            }
+        }
+        self.tasks[key].renewed(pid);
+    }
+
+    fn death(&mut self, key: usize, status: Option<Status>) {
+        if self.is_root(key)
+            && let Some(status) = status
+        {
+            self.root_status = Some(status);
+            if let Some(signals) = self.signals {
+                signals.root_ended();
+            }
+        }
+        self.forget(key);
+    }
+
+    fn is_root(&self, key: usize) -> bool {
+        self.root == Some(self.tasks[key].pid)
+    }
+
+    fn forget(&mut self, key: usize) {
+        let task = self.tasks.remove(key);
+        if self.by_pid.get(&task.pid) == Some(&key) {
+            self.by_pid.remove(&task.pid);
+        }
+        if let Some(undo) = &task.undo {
+            for (mount, below, intent) in &undo.told {
+                self.world.table.get(*mount).backing.finished(path_of(below), *intent, false);
+            }
+        }
+    }
+}
+
+/// mmap2 of some memory in the place of a 32-bit call: the kernel gives those addresses that fit.
+fn map_low() -> Change {
+    /// PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS.
+    const ARGUMENTS: [u64; 6] = [0, LOW_BYTES, 3, 0x22, 0xffff_ffff, 0];
+    const MMAP2_32: u64 = 192;
+    let arguments = ARGUMENTS.iter().enumerate().map(|(index, value)| (index, New::Value(*value))).collect();
+    Change { arguments, number: Some(MMAP2_32), after: Some(After::Mapped), ..Change::default() }
+}

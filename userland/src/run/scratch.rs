@@ -1,0 +1,102 @@
+//! [`Scratch`]: a private directory for what exists for one run only: directories that only lead to mount points,
+//! snapshots of `/proc/<pid>/maps`, programs whose loader is in a mount.
+//!
+//! Made at first need, removed at the end. A tracer that is killed leaves it behind.
+
+use std::cell::{OnceCell, RefCell};
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::mounts::{is_below, path_of};
+
+/// Where files are only memory, on nearly every system.
+const MEMORY: &str = "/dev/shm";
+
+/// The directory, and which virtual names its files stand for.
+#[derive(Default)]
+pub(super) struct Scratch {
+    dir: OnceCell<Option<TempDir>>,
+    names: RefCell<HashMap<PathBuf, Vec<u8>>>,
+    snapshots: RefCell<Vec<PathBuf>>,
+}
+
+/// Snapshots that are kept, newest last: a program has opened an older one long ago.
+const SNAPSHOTS: usize = 64;
+
+impl Scratch {
+    fn dir(&self) -> io::Result<&Path> {
+        let make = |parent: &Path| tempfile::Builder::new().prefix("tracefd-run-").tempdir_in(parent).ok();
+        let dir = self.dir.get_or_init(|| make(Path::new(MEMORY)).or_else(|| make(&std::env::temp_dir())));
+        dir.as_ref().map(TempDir::path).ok_or_else(|| io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
+    }
+
+    /// The directory that stands for `virt`, with an entry for each of `points` below it.
+    pub(super) fn glue<'p>(
+        &self,
+        virt: &[u8],
+        points: impl Iterator<Item = &'p [u8]>,
+    ) -> io::Result<Vec<u8>> {
+        let root = self.dir()?.join("glue");
+        let host = |virt: &[u8]| root.join(path_of(virt.strip_prefix(b"/").unwrap_or(virt)));
+        for point in points {
+            let rest = point[virt.len()..].strip_prefix(b"/").unwrap_or_default();
+            let first = rest.split(|&byte| byte == b'/').next().unwrap_or_default();
+            std::fs::create_dir_all(host(&[virt, b"/", first].concat()))?;
+        }
+        Ok(host(virt).into_os_string().as_os_str().as_bytes().to_vec())
+    }
+
+    /// A new file with this content.
+    pub(super) fn snapshot(&self, content: &[u8]) -> io::Result<Vec<u8>> {
+        let file = tempfile::Builder::new().prefix("snapshot-").tempfile_in(self.dir()?)?;
+        let (_, path) = file.keep().map_err(|error| error.error)?;
+        std::fs::write(&path, content)?;
+        let bytes = path.as_os_str().as_bytes().to_vec();
+        let mut snapshots = self.snapshots.borrow_mut();
+        snapshots.push(path);
+        if snapshots.len() > SNAPSHOTS {
+            let _ = std::fs::remove_file(snapshots.remove(0));
+        }
+        Ok(bytes)
+    }
+
+    /// A place for a file called `name` that stands for `virt`.
+    pub(super) fn place_for(&self, name: &[u8], virt: &[u8]) -> io::Result<PathBuf> {
+        let dir = tempfile::Builder::new().prefix("exec-").tempdir_in(self.dir()?)?.keep();
+        let path = dir.join(path_of(name));
+        self.names.borrow_mut().insert(path.clone(), virt.to_vec());
+        Ok(path)
+    }
+
+    /// A short name for a directory that stands for `virt`.
+    pub(super) fn link_to(&self, target: &[u8], virt: &[u8]) -> io::Result<Vec<u8>> {
+        let mut names = self.names.borrow_mut();
+        let link = self.dir()?.join(names.len().to_string());
+        std::os::unix::fs::symlink(path_of(target), &link)?;
+        names.insert(link.clone(), virt.to_vec());
+        Ok(link.into_os_string().as_os_str().as_bytes().to_vec())
+    }
+
+    /// The virtual name that a host path stands for, if it is of here.
+    pub(super) fn name_of(&self, host: &Path) -> Option<Vec<u8>> {
+        let dir = self.dir.get()?.as_ref()?.path();
+        let host_bytes = host.as_os_str().as_bytes();
+        if !is_below(host_bytes, dir.as_os_str().as_bytes()) {
+            return None;
+        }
+        let names = self.names.borrow();
+        if let Some(name) = names.get(host) {
+            return Some(name.clone());
+        }
+        if let Some((name, last)) = host.parent().and_then(|dir| names.get(dir)).zip(host.file_name()) {
+            return Some([name, &b"/"[..], last.as_bytes()].concat());
+        }
+        let glue = dir.join("glue");
+        let below = host.strip_prefix(&glue).ok()?.as_os_str().as_bytes();
+        Some(if below.is_empty() { Vec::new() } else { [b"/", below].concat() })
+    }
+}
