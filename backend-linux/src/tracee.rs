@@ -91,7 +91,7 @@ pub(crate) struct Held {
     /// A step was under way, which a birth in the middle of its call does not end.
     pub(crate) was_stepping: bool,
     pub(crate) regs: Option<Regs>,
-    /// The tracer wrote general registers.
+    /// The tracer wrote what a call's result or restart hangs on.
     pub(crate) written: bool,
     /// At [`Stop::Breakpoint`]: bytes from the pc that is shown to the hardware's, once looked up; 0 once the tracer
     /// has chosen a pc.
