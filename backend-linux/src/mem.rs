@@ -9,8 +9,8 @@ use std::os::unix::fs::FileExt;
 
 use kernel_model::machine::{Error, Result};
 
-use crate::facts;
 use crate::tracee::Tracee;
+use crate::{facts, fault};
 
 /// What is done at an address: the bytes moved, 0 at the end of the address space.
 pub(crate) trait Transfer {
@@ -34,6 +34,7 @@ impl Transfer for &[u8] {
         <[u8]>::len(self)
     }
     fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize> {
+        let _request = fault::around("poke", 0);
         file.write_at(&self[done..], at)
     }
 }

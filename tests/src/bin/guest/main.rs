@@ -1,6 +1,7 @@
 //! Real programs to be traced, one per subcommand. Each prints every errno, wait status and signal count that it sees,
 //! and no pid or time, so that a traced run can be compared with an untraced one byte for byte.
 
+mod acts;
 mod attachee;
 mod deaths;
 mod dump;
@@ -115,6 +116,9 @@ fn main() {
         "getppid" => workload::getppid(number(1)),
         "open-close" => workload::open_close(number(1)),
         "fork-exec" => workload::fork_exec(number(1)),
+        "act" => acts::act(args[1]),
+        "go" => acts::go(args[1]),
+        "beside" => acts::beside(&args[1..]),
         "attachee" => attachee::serve(number(1)),
         "napper" => attachee::nap(),
         other => panic!("no guest {other}"),
