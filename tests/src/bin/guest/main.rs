@@ -14,6 +14,7 @@ mod pipes;
 mod signals;
 mod stops;
 mod timers;
+mod torture;
 mod workload;
 
 use std::fs::File;
@@ -119,6 +120,8 @@ fn main() {
         "act" => acts::act(args[1]),
         "go" => acts::go(args[1]),
         "beside" => acts::beside(&args[1..]),
+        "torture" => torture::act(args[1]),
+        "torture-again" => torture::again(number(1)),
         "attachee" => attachee::serve(number(1)),
         "napper" => attachee::nap(),
         other => panic!("no guest {other}"),
