@@ -23,3 +23,4 @@ pub mod scheme;
 pub mod sets;
 pub mod shared;
 pub mod sim;
+mod sync;
