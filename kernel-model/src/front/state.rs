@@ -1,7 +1,9 @@
-//! `mem` and `regs/*`: the task's state as bytes. They need no session.
+//! `mem`, `regs/*` and `call`: the task's state as bytes. They need no session.
 
 use super::{Ctx, Step};
-use crate::abi::{Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET};
+use zerocopy::IntoBytes;
+
+use crate::abi::{CallRecord, Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET};
 use crate::core::Identity;
 use crate::machine::{Machine, RegSet};
 
@@ -80,6 +82,33 @@ impl Regs {
         let n = ctx.core.reg_size(self.set);
         let Some(bytes) = bytes.get(..n) else { return Step::Done(Ok(0)) };
         step(ctx.core.with_stopped(self.id, |machine, task| machine.write_regs(task, self.set, bytes)), n)
+    }
+}
+
+/// The call a task is stopped at: no cursor, as a register file, but nothing is stopped for it.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct Call {
+    id: Identity,
+}
+
+impl Call {
+    pub(super) fn new(id: Identity) -> Call {
+        Call { id }
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        self.id.pid
+    }
+
+    /// ESRCH; EINVAL it is not stopped at a call. A short buffer gets the first bytes.
+    pub(super) fn read<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, buf: &mut [u8]) -> Result<usize> {
+        let (number, id, abi, values) = ctx.core.call_of(self.id)?;
+        let ended = values.result.is_some().into();
+        let result = values.result.unwrap_or(0);
+        let record = CallRecord { number, id, abi, args: values.args, result, ended };
+        let n = CallRecord::SIZE.min(buf.len());
+        buf[..n].copy_from_slice(&record.as_bytes()[..n]);
+        Ok(n)
     }
 }
 

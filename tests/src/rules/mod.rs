@@ -1,4 +1,4 @@
-//! [`rules`]: the semantics of RFCs 0002 and 0005 as code, one function for each sentence, and no word about machines.
+//! [`rules`]: the semantics of RFCs 0002, 0005 and 0006 as code, one function for each sentence, and no word about machines.
 //!
 //! A rule starts its guest, drives it by file operations, and returns a [`Failure`] if the sentence does not hold. The
 //! runner (`tests/tests/rules.rs`) runs it on every machine, and once more under the quirk that breaks it
@@ -19,12 +19,14 @@ mod files;
 mod flags;
 mod flaws;
 mod held;
+mod log;
 mod notify;
 mod sets;
 mod signals;
 pub mod stage;
 mod step;
 mod syscalls;
+mod told;
 mod wait;
 
 pub use acid::ACID;
@@ -61,6 +63,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         files::RULES,
         flaws::RULES,
         sets::RULES,
+        log::RULES,
     ];
     SECTIONS.iter().copied().flatten()
 }

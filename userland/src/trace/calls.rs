@@ -30,8 +30,14 @@ impl Follow<'_> {
             // `<unfinished ...>` presently.
             let shows = |call: &Call| !call.arguments.is_empty() || call.never_returns();
             let bare = call.is_some_and(|call| !shows(call)) && !self.needs.pc;
-            if !bare && let Ok(regs) = task.registers() {
-                (args, pc) = (words(&regs, abi), Some(regs.rip));
+            // Only sigreturn's arguments are on the stack.
+            let on_stack = call.is_some_and(|call| call.name.ends_with("sigreturn"));
+            if self.needs.pc || on_stack {
+                if let Ok(regs) = task.registers() {
+                    (args, pc) = (words(&regs, abi), Some(regs.rip));
+                }
+            } else if !bare && let Ok(record) = task.call() {
+                args[..6].copy_from_slice(&record.args);
             }
             begun = put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
         }
@@ -140,21 +146,23 @@ impl Follow<'_> {
         result.clear();
         rest.clear();
         let limit = self.options.show.limit;
-        let (outcome, pc) = match task.registers() {
-            Ok(regs) => {
+        let pc = if self.needs.pc { task.registers().ok().map(|regs| regs.rip) } else { None };
+        let outcome = match task.call() {
+            Ok(record) => {
+                let register = record.result as u64;
                 if self.needs.arguments {
                     let words = began.as_ref().map_or([0; 7], |open| open.call.words);
                     let injected = began.as_ref().is_some_and(|open| open.injected);
                     if let Some(open) = began.as_ref().filter(|_| !injected) {
-                        put_rest(&mut rest, call, &open.call, regs.rax, task.memory(), limit);
+                        put_rest(&mut rest, call, &open.call, register, task.memory(), limit);
                     }
-                    put_result(&mut result, call, &words, abi, regs.rax, task.memory(), limit);
+                    put_result(&mut result, call, &words, abi, register, task.memory(), limit);
                 }
-                (outcome(regs.rax, abi), Some(regs.rip))
+                outcome(register, abi)
             }
             Err(_) => {
                 result.push(b'?');
-                (Outcome::Unreadable, None)
+                Outcome::Unreadable
             }
         };
         match began {

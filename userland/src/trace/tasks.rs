@@ -1,7 +1,7 @@
 //! [`Task`]: what is known of one traced task, and the handles on it.
 
-use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
-use kernel_model::client::{Handle, Mem, Trace};
+use kernel_model::abi::{CallRecord, Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
+use kernel_model::client::{Call, Handle, Mem, Trace};
 use kernel_model::scheme::Host;
 use zerocopy::IntoBytes;
 
@@ -45,6 +45,7 @@ pub struct Task<'h> {
     /// How often rules met it.
     pub counts: Counts,
     regs: Option<Handle<'h>>,
+    call: Option<Call<'h>>,
     mem: TaskMemory<'h>,
 }
 
@@ -64,8 +65,17 @@ impl<'h> Task<'h> {
             leave_at: None,
             counts: Counts::default(),
             regs: None,
+            call: None,
             mem,
         })
+    }
+
+    /// `call`: cheaper than registers, and enough for most calls. Opened at first use.
+    pub fn call(&mut self) -> Result<CallRecord> {
+        match &self.call {
+            Some(call) => call.get(),
+            None => self.call.insert(self.trace.call()?).get(),
+        }
     }
 
     /// `regs/int`; opened at first use, because filtered calls need none.
@@ -101,6 +111,7 @@ impl<'h> Task<'h> {
     pub fn moved_to(&mut self, pid: Pid) {
         self.pid = pid;
         self.regs = None;
+        self.call = None;
         self.mem.pid = pid;
         self.mem.mem = None;
     }
