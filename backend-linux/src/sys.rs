@@ -143,6 +143,9 @@ pub(crate) struct CallInfo {
     pub(crate) number: u64,
     /// The arguments, at an entry.
     pub(crate) args: [u64; 6],
+    /// What the seccomp filter gave with its answer, at PTRACE_EVENT_SECCOMP.
+    pub(crate) filter_data: u32,
+    _pad_end: u32,
 }
 
 /// PTRACE_GET_SYSCALL_INFO; the kernel copies no more than is asked for.

@@ -137,6 +137,8 @@ pub(crate) struct Call {
     pub(crate) args: [u64; 6],
     /// Whether an exit is to be reported.
     pub(crate) returns: bool,
+    /// A filter of the task's own asked for a tracer that it does not have.
+    pub(crate) refused: bool,
 }
 
 /// A single step under way.
@@ -162,7 +164,7 @@ impl Tracee {
             on_death: OnDeath::Leave,
             options: 0,
             phase: Phase::Unseen,
-            call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true },
+            call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true, refused: false },
             entry_regs: None,
             step: Step::default(),
             asked: false,
