@@ -150,6 +150,9 @@ pub(super) fn argv(args: &mut Args<'_>, address: u64) {
 
 /// `0x… /* 34 vars */`: how many words there are before the NULL.
 pub fn envp(args: &mut Args<'_>, address: u64) {
+    /// More than any exec takes: execve(2), "Limits on size", leaves 6 MiB, and each takes 9 bytes. A list without an end
+    /// must not keep us for ever.
+    const MOST: u64 = 1 << 20;
     args.put_address(address);
     if address == 0 {
         return;
@@ -157,7 +160,7 @@ pub fn envp(args: &mut Args<'_>, address: u64) {
     let size = args.word_size();
     let mut block = [0; BLOCK as usize];
     let mut count = 0;
-    loop {
+    while count < MOST {
         let at = address.wrapping_add(count * size as u64);
         // Whole words up to the end of a block: what is mapped is mapped by the page.
         let length = ((BLOCK - at % BLOCK) as usize / size).max(1) * size;
@@ -171,6 +174,7 @@ pub fn envp(args: &mut Args<'_>, address: u64) {
             return put!(args.out, " /* {count} var{} */", if count == 1 { "" } else { "s" });
         }
     }
+    put!(args.out, " /* over {count} vars */");
 }
 
 /// Bytes as a C string literal shows them; octal escapes are as short as what follows allows.

@@ -18,6 +18,7 @@ use super::first::put_exec;
 use super::moment::Moment;
 use super::tasks::{Open, Task};
 use super::view::{CallView, Happened, Joined, Needs, Outcome, View, What, Who};
+use super::whole::RECORDED;
 use crate::decode::Begun;
 use crate::diagnose;
 use crate::failure::Failure;
@@ -119,7 +120,7 @@ impl<'h> Follow<'h> {
             options,
             needs: view.needs(),
             view,
-            now: Moment::now(),
+            now: options.clock.now(),
             text: Vec::with_capacity(512),
             rest: Vec::with_capacity(512),
             signals,
@@ -193,7 +194,7 @@ impl<'h> Follow<'h> {
         const CODE_32: u64 = 0x23;
         let calls = &self.options.calls;
         let Some(exec) = calls.tables()[0].iter().find(|call| call.name == "execve") else { return };
-        if self.command.is_empty() || !self.options.select.has(0, exec.number) {
+        if self.command.is_empty() || !self.options.shows(0, exec.number) {
             return;
         }
         let (number, limit) = (exec.number, self.options.show.limit);
@@ -203,6 +204,9 @@ impl<'h> Follow<'h> {
         let narrow = regs.cs == CODE_32;
         if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, limit) {
             return;
+        }
+        if self.options.whole {
+            put_exec(&mut self.text, &self.command, task.memory(), regs.rsp, narrow, RECORDED);
         }
         let call = InCall { id: 0, number, abi: 0, words: [0; 7], begun: Begun::default() };
         let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false };
@@ -268,7 +272,7 @@ impl<'h> Follow<'h> {
                 Err(errno) => return Err(Failure::Kernel { doing: "reading events", errno }),
             };
             if self.needs.times {
-                self.now = Moment::now();
+                self.now = self.options.clock.now();
             }
             // None at all means: stopped, and everything was read.
             let mut held = count == 0;
@@ -310,7 +314,8 @@ impl<'h> Follow<'h> {
             mask |= PtraceFlags::EVENT_CLONE;
         }
         let task = &self.tasks[key];
-        if !self.options.select.is_all() && task.calls.is_empty() && task.leave_at.is_none() {
+        let all = self.options.whole || self.options.select.is_all();
+        if !all && task.calls.is_empty() && task.leave_at.is_none() {
             mask.remove(PtraceFlags::STOP_POST_SYSCALL);
         }
         if task.skip {
@@ -367,7 +372,7 @@ impl<'h> Follow<'h> {
 
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
         let (signal, handler) = (Signal(event.a as u8), event.b);
-        if self.options.signals.has_signal(signal) {
+        if self.options.whole || self.options.signals.has_signal(signal) {
             let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
             self.tell(key, pc, What::Signal { signal, handler });
         }

@@ -7,8 +7,8 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use kernel_model::abi::{
-    Errno, Event, EventFlags, IntRegisters, OpenFlags, Pid, PtraceEvent, PtraceFlags, Result, SEEK_SET,
-    Signal, Stat, Status,
+    CallRecord, Errno, Event, EventFlags, F_SETFL, IntRegisters, OpenFlags, Pid, PtraceEvent, PtraceFlags,
+    Result, SEEK_SET, Signal, Stat, Status,
 };
 use kernel_model::scheme::{Fd, Host, Program, Scheme};
 use zerocopy::{FromBytes, IntoBytes};
@@ -82,7 +82,7 @@ struct State {
     texts: BTreeMap<String, String>,
     refusals: BTreeMap<u32, Errno>,
     log: Vec<String>,
-    /// Reads of registers and memory.
+    /// Reads of registers, calls and memory.
     reads: Vec<&'static str>,
     memory: Vec<u8>,
     root: u32,
@@ -98,6 +98,8 @@ struct File {
     data: u64,
     events: VecDeque<PtraceEvent>,
     regs: IntRegisters,
+    /// A read without events plays on instead of being refused.
+    waits: bool,
 }
 
 impl Fake {
@@ -189,7 +191,15 @@ impl Scheme for Fake {
         }
         let (events, regs) =
             (VecDeque::new(), state.script.front().map(|step| step.regs).unwrap_or_default());
-        state.files.push(Some(File { path: path.to_owned(), pid, cursor: 0, data: 0, events, regs }));
+        state.files.push(Some(File {
+            path: path.to_owned(),
+            pid,
+            cursor: 0,
+            data: 0,
+            events,
+            regs,
+            waits: false,
+        }));
         Ok(Fd(state.files.len() as u32 - 1))
     }
 
@@ -226,11 +236,25 @@ impl Scheme for Fake {
         if path.ends_with("/regs/int") {
             state.reads.push("regs");
         }
+        if path.ends_with("/call") {
+            state.reads.push("call");
+        }
         let file = state.file(fd)?;
+        if path.ends_with("/call") {
+            let at = file.regs;
+            let args = [at.rdi, at.rsi, at.rdx, at.r10, at.r8, at.r9];
+            let record = CallRecord { args, result: at.rax as i64, ..Default::default() };
+            buf.copy_from_slice(record.as_bytes());
+            return Ok(buf.len());
+        }
         if path.ends_with("/regs/int") {
             buf.copy_from_slice(file.regs.as_bytes());
             return Ok(buf.len());
         }
+        if file.waits && file.events.is_empty() {
+            state.play()?;
+        }
+        let file = state.file(fd)?;
         let mut count = 0;
         while let Some(event) =
             (count + PtraceEvent::SIZE <= buf.len()).then(|| file.events.pop_front()).flatten()
@@ -274,8 +298,13 @@ impl Scheme for Fake {
         Ok(offset as u64)
     }
 
-    fn fcntl(&self, _: Fd, _: u32, _: u64) -> Result<u64> {
-        Err(Errno::EINVAL)
+    fn fcntl(&self, fd: Fd, command: u32, argument: u64) -> Result<u64> {
+        if command != F_SETFL {
+            return Err(Errno::EINVAL);
+        }
+        let nonblock = OpenFlags::from_bits_retain(argument as u32).contains(OpenFlags::O_NONBLOCK);
+        self.0.borrow_mut().file(fd)?.waits = !nonblock;
+        Ok(0)
     }
 
     fn fevent(&self, _: Fd, _: EventFlags) -> Result<EventFlags> {
