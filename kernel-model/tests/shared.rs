@@ -9,8 +9,8 @@ use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceFlags, Signal};
 use kernel_model::client::Trace;
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::machine::{
-    CallName, Demand, Detail, Facts, Filter, Leave, Machine, OnDeath, RegSet, Report, Result, Task, Verdict,
-    Wait, Wake,
+    CallName, CallValues, Demand, Detail, Facts, Filter, Leave, Machine, OnDeath, RegSet, Report, Result,
+    Task, Verdict, Wait, Wake,
 };
 use kernel_model::scheme::{Caller, Host, Program, Scheme};
 use kernel_model::shared::{Client, Shared};
@@ -97,6 +97,12 @@ impl Machine for Sleepy {
     }
     fn detail(&mut self, task: Task) -> Result<Detail> {
         self.sim.detail(task)
+    }
+    fn call_values(&mut self, task: Task) -> Result<CallValues> {
+        self.sim.call_values(task)
+    }
+    fn now(&mut self) -> u64 {
+        self.sim.now()
     }
     fn reg_size(&self, set: RegSet) -> usize {
         self.sim.reg_size(set)
