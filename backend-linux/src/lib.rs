@@ -18,6 +18,7 @@
 //! | `placement` | following a task's core |
 //! | `doorbell` | waking a wait from another thread |
 //! | `sys` | every unsafe block |
+//! | `fault` | a build that dies at a chosen request |
 //!
 //! Rules, their sources, and what Linux does otherwise than the contract: RFC 0003.
 //!
@@ -37,6 +38,7 @@ mod doorbell;
 mod eintr;
 mod exec;
 mod facts;
+mod fault;
 mod filter;
 mod leave;
 mod machine;

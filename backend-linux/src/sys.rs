@@ -10,13 +10,35 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::errno::Errno;
 
+use crate::fault;
+
 pub(crate) use libc::{user_fpregs_struct as FpRegs, user_regs_struct as Regs};
 
 /// What the kernel answers.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 
+/// What people call a request, for those who ask where we died.
+const fn name(request: c_uint) -> &'static str {
+    match request {
+        libc::PTRACE_SEIZE => "SEIZE",
+        libc::PTRACE_INTERRUPT => "INTERRUPT",
+        libc::PTRACE_CONT => "CONT",
+        libc::PTRACE_SYSCALL => "SYSCALL",
+        libc::PTRACE_SINGLESTEP => "SINGLESTEP",
+        libc::PTRACE_LISTEN => "LISTEN",
+        libc::PTRACE_DETACH => "DETACH",
+        libc::PTRACE_SETOPTIONS => "SETOPTIONS",
+        libc::PTRACE_GETEVENTMSG => "GETEVENTMSG",
+        libc::PTRACE_GETSIGINFO => "GETSIGINFO",
+        libc::PTRACE_GETREGS => "GETREGS",
+        libc::PTRACE_GETFPREGS => "GETFPREGS",
+        _ => "other",
+    }
+}
+
 /// A ptrace request whose arguments are numbers.
 fn request(request: c_uint, pid: i32, address: usize, data: usize) -> Result<()> {
+    let _request = fault::around(name(request), pid);
     // SAFETY: the callers in this file pass requests that take no pointers, so no memory of ours is touched.
     Errno::result(unsafe { libc::ptrace(request, pid, address, data) }).map(drop)
 }
@@ -44,12 +66,14 @@ pub(crate) fn set_options(pid: i32, options: c_int) -> Result<()> {
 /// PTRACE_SETSIGMASK.
 pub(crate) fn set_signal_mask(pid: i32, mask: u64) -> Result<()> {
     const SETSIGMASK: c_uint = 0x420b;
+    let _request = fault::around("SETSIGMASK", pid);
     // SAFETY: the kernel reads the 8 bytes that `address` announces, from a local that outlives the call.
     Errno::result(unsafe { libc::ptrace(SETSIGMASK, pid, size_of::<u64>(), &raw const mask) }).map(drop)
 }
 
 /// A ptrace request that fills one `T`.
 fn fetch<T>(request: c_uint, pid: i32) -> Result<T> {
+    let _request = fault::around(name(request), pid);
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: the callers pair each request with the type the kernel fills for it; `value` outlives the call.
     Errno::result(unsafe { libc::ptrace(request, pid, 0usize, value.as_mut_ptr()) })?;
@@ -69,6 +93,7 @@ pub(crate) fn signal_code(pid: i32) -> Result<c_int> {
 
 /// PTRACE_PEEKUSER of the result register: cheaper than all of them. The raw call, since libc's reports by errno.
 pub(crate) fn peek_result(pid: i32) -> Result<u64> {
+    let _request = fault::around("PEEKUSER", pid);
     let mut value = 0u64;
     let offset = std::mem::offset_of!(Regs, rax);
     // SAFETY: the kernel writes one word to `value`, which outlives the call.
@@ -83,6 +108,7 @@ pub(crate) fn get_regs(pid: i32) -> Result<Regs> {
 
 /// PTRACE_SETREGS.
 pub(crate) fn set_regs(pid: i32, regs: &Regs) -> Result<()> {
+    let _request = fault::around("SETREGS", pid);
     // SAFETY: the kernel reads one user_regs_struct, which is what the reference is.
     Errno::result(unsafe { libc::ptrace(libc::PTRACE_SETREGS, pid, 0usize, &raw const *regs) }).map(drop)
 }
@@ -97,6 +123,7 @@ pub(crate) fn get_fp_regs(pid: i32) -> Result<[u8; FP_BYTES]> {
 
 /// PTRACE_SETFPREGS.
 pub(crate) fn set_fp_regs(pid: i32, area: &[u8; FP_BYTES]) -> Result<()> {
+    let _request = fault::around("SETFPREGS", pid);
     // SAFETY: the kernel reads `FP_BYTES` bytes, which is what the reference is.
     Errno::result(unsafe { libc::ptrace(libc::PTRACE_SETFPREGS, pid, 0usize, area.as_ptr()) }).map(drop)
 }
@@ -116,10 +143,14 @@ pub(crate) struct CallInfo {
     pub(crate) number: u64,
     /// The arguments, at an entry.
     pub(crate) args: [u64; 6],
+    /// What the seccomp filter gave with its answer, at PTRACE_EVENT_SECCOMP.
+    pub(crate) filter_data: u32,
+    _pad_end: u32,
 }
 
 /// PTRACE_GET_SYSCALL_INFO; the kernel copies no more than is asked for.
 pub(crate) fn call_info(pid: i32) -> Result<CallInfo> {
+    let _request = fault::around("GET_SYSCALL_INFO", pid);
     let mut info = MaybeUninit::<CallInfo>::zeroed();
     let size = size_of::<CallInfo>();
     // SAFETY: the kernel writes at most `size` bytes to a local of that size.
@@ -161,6 +192,7 @@ pub(crate) fn wait(target: Target, block: bool, consume: bool) -> Result<Option<
         Target::All => (libc::P_ALL, 0, libc::__WALL),
         Target::One(pid) => (libc::P_PID, pid as libc::id_t, libc::__WALL),
     };
+    let _request = fault::around(if consume { "wait" } else { "peek" }, id as i32);
     let mut flags = libc::WEXITED | libc::__WNOTHREAD | kind;
     if !block {
         flags |= libc::WNOHANG;
@@ -185,12 +217,14 @@ pub(crate) fn own_tid() -> i32 {
 
 /// kill(2), by number: real-time signals have no name in nix.
 pub(crate) fn kill(pid: i32, signal: c_int) -> Result<()> {
+    let _request = fault::around("kill", pid);
     // SAFETY: no pointers.
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
 /// tgkill(2).
 pub(crate) fn tgkill(tgid: i32, tid: i32, signal: c_int) -> Result<()> {
+    let _request = fault::around("tgkill", tid);
     // SAFETY: no pointers.
     Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, signal) }).map(drop)
 }
@@ -280,6 +314,7 @@ pub(crate) struct Embryo {
 /// Forks. The child waits for [`Embryo::release`], then becomes `image` with the dispositions and the mask that this
 /// process was started with. All that the child does is async-signal-safe, so other threads may exist.
 pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
+    let _request = fault::around("fork", 0);
     let pointers = |list: &[CString]| -> Vec<*const c_char> {
         list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
     };
@@ -371,6 +406,7 @@ fn install(filter: &libc::sock_fprog) -> Result<()> {
 impl Embryo {
     /// Lets it call execve.
     pub(crate) fn release(&self) -> Result<()> {
+        let _request = fault::around("release", self.pid);
         nix::unistd::write(&self.release, &[0]).map(drop)
     }
 
@@ -390,6 +426,7 @@ impl Embryo {
 /// A process of our own that only sleeps, with all signals blocked: shares memory and descriptors, so that it costs no
 /// copy and keeps no pipe open; its exit signal is 0, so that the host's wait calls do not see it.
 pub(crate) fn sleeper() -> Result<i32> {
+    let _request = fault::around("clone", 0);
     let mask = swap_mask(Some(u64::MAX));
     let pid: c_long;
     // SAFETY: the child shares our memory and our stack pointer, and therefore stays inside this block, touching
@@ -437,6 +474,7 @@ pub(crate) fn pidfd(pid: i32) -> Result<OwnedFd> {
 
 /// pidfd_send_signal(2).
 pub(crate) fn pidfd_signal(fd: &OwnedFd, signal: c_int) -> Result<()> {
+    let _request = fault::around("pidfd_send_signal", 0);
     let none = std::ptr::null::<c_void>();
     // SAFETY: a null siginfo is allowed, and the kernel makes one.
     Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, none, 0) })
