@@ -3,11 +3,12 @@
 //! Three groups: ptrace requests on one task, waiting, and the two ways of making a process (a program to be traced,
 //! and the doorbell). A `static` at the end of the second group remembers what the process was started with.
 
-use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use kernel_model::abi::SigInfo;
 use nix::errno::Errno;
 
 pub(crate) use libc::{user_fpregs_struct as FpRegs, user_regs_struct as Regs};
@@ -65,6 +66,21 @@ pub(crate) fn event_message(pid: i32) -> Result<u64> {
 /// `si_code` of PTRACE_GETSIGINFO.
 pub(crate) fn signal_code(pid: i32) -> Result<c_int> {
     fetch::<libc::siginfo_t>(libc::PTRACE_GETSIGINFO, pid).map(|info| info.si_code)
+}
+
+/// PTRACE_GETSIGINFO, whole.
+pub(crate) fn siginfo(pid: i32) -> Result<SigInfo> {
+    fetch(libc::PTRACE_GETSIGINFO, pid)
+}
+
+/// getxattr(2) of a short value.
+pub(crate) fn attribute(path: &CStr, name: &CStr) -> Result<Vec<u8>> {
+    let mut value = vec![0u8; 64];
+    // SAFETY: both names end with NUL, and the kernel writes no more than the length of the vector, which outlives the call.
+    let length =
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    value.truncate(Errno::result(length)? as usize);
+    Ok(value)
 }
 
 /// PTRACE_PEEKUSER of the result register: cheaper than all of them. The raw call, since libc's reports by errno.

@@ -134,7 +134,7 @@ macro_rules! same_errno {
 fn errnos_are_redox() {
     let checked = same_errno!(
         EPERM ENOENT ESRCH EINTR EIO ENOEXEC EBADF ECHILD EAGAIN ENOMEM EACCES EFAULT EBUSY ENODEV EISDIR EINVAL EMFILE
-        ENOSPC ESPIPE EDEADLK ENOSYS ELOOP EOVERFLOW EOPNOTSUPP ENOTRECOVERABLE
+        ENOSPC ESPIPE EDEADLK ENOSYS ELOOP ENODATA EOVERFLOW EOPNOTSUPP ENOTRECOVERABLE
     );
     for (ours, redox) in checked {
         assert_eq!(ours.0, redox, "{ours:?}");

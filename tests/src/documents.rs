@@ -9,3 +9,8 @@ pub struct Readme;
 #[cfg(doctest)]
 #[doc = include_str!("../../rfcs/0001-scheme-api.md")]
 pub struct SchemeApi;
+
+/// RFC 0011.
+#[cfg(doctest)]
+#[doc = include_str!("../../rfcs/0011-origins.md")]
+pub struct Origins;

@@ -8,6 +8,7 @@ mod event;
 mod flags;
 mod open;
 mod regs;
+mod siginfo;
 mod signal;
 
 pub use errno::Errno;
@@ -15,6 +16,7 @@ pub use event::{Event, PtraceEvent, Stat};
 pub use flags::{EventFlags, PtraceFlags};
 pub use open::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, OpenFlags, SEEK_CUR, SEEK_END, SEEK_SET};
 pub use regs::{EnvRegisters, FloatRegisters, IntRegisters};
+pub use siginfo::SigInfo;
 pub use signal::{Pid, Signal, Status};
 
 /// What every operation at the file boundary answers.

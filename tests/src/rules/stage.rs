@@ -156,6 +156,7 @@ calls! {
     pause => SYS_pause
     sched_yield => SYS_sched_yield
     getpgid => SYS_getpgid
+    pipe => SYS_pipe
 }
 
 /// Runs a rule on this system's kernel.
