@@ -205,13 +205,17 @@ pub struct TraceArgs {
     #[arg(short, long, value_name = "N", default_value_t = 32, help_heading = "How it is shown")]
     pub string_limit: usize,
 
-    /// Taken as in strace, without effect yet: structures and lists are abbreviated as without it
+    /// Structures, lists and the environment in full
     #[arg(short, long = "no-abbrev", help_heading = "How it is shown")]
     pub verbose: bool,
 
-    /// Taken as in strace, without effect yet: strings are shown as without it
+    /// Strings that are not plain text in hexadecimal; twice: all strings
     #[arg(short = 'x', long = "strings-in-hex", action = ArgAction::Count, help_heading = "How it is shown")]
     pub hex: u8,
+
+    /// What descriptors refer to, beside their numbers; twice: with details of sockets and devices
+    #[arg(short = 'y', long = "decode-fds", action = ArgAction::Count, help_heading = "How it is shown")]
+    pub fds: u8,
 
     /// Begin lines with the time of day; twice: with microseconds; three times: seconds since 1970
     #[arg(short = 't', long = "absolute-timestamps", action = ArgAction::Count, help_heading = "How it is shown")]

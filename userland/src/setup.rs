@@ -8,6 +8,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getpgid, getpgrp, getppid, getsid};
 
 use crate::cli::{BackendName, ColorName, FormatName, TraceArgs};
+use crate::decode::{Fds, Hex, Show};
 use crate::failure::Failure;
 use crate::format::chrome::Chrome;
 use crate::format::json::Json;
@@ -20,12 +21,12 @@ use crate::qualify::{Qualifiers, Set};
 use crate::select::Selection;
 use crate::signals::Signals;
 use crate::tables::Calls;
+use crate::trace::Options;
 use crate::trace::follow::LeftAt;
 use crate::trace::moment::{Clock, Times};
 use crate::trace::print::{Prefix, Style};
 use crate::trace::summary::{Counting, DEFAULT, Layout};
 use crate::trace::view::View;
-use crate::trace::{Options, Show};
 
 /// Options that have no meaning, alone or together.
 pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
@@ -69,7 +70,7 @@ pub fn options(args: &TraceArgs, calls: Calls) -> Result<Options, Failure> {
     };
     Ok(Options {
         follow: args.follow_forks > 0,
-        show: Show { limit: args.string_limit, full: args.verbose, hex: args.hex },
+        show: show(args),
         calls,
         select: all.trace,
         signals: all.signals,
@@ -78,6 +79,24 @@ pub fn options(args: &TraceArgs, calls: Calls) -> Result<Options, Failure> {
         stop_at,
         kill_on_exit: args.kill_on_exit,
     })
+}
+
+/// How arguments are shown.
+fn show(args: &TraceArgs) -> Show {
+    Show {
+        limit: args.string_limit,
+        full: args.verbose,
+        hex: match args.hex {
+            0 => Hex::None,
+            1 => Hex::NotText,
+            _ => Hex::All,
+        },
+        fds: match args.fds {
+            0 => Fds::Numbers,
+            1 => Fds::Paths,
+            _ => Fds::Details,
+        },
+    }
 }
 
 /// `-z` and `-Z` win. They are constants, which parse.

@@ -307,5 +307,5 @@ fn seccomp_args(args: &mut Args<'_>, address: u64) {
 }
 
 fn memfd_name(args: &mut Args<'_>, address: u64) {
-    super::text::put_text(args, address, args.limit.min(250));
+    super::text::put_text(args, address, args.show.limit.min(250));
 }

@@ -1,6 +1,9 @@
 //! Signals: sets, actions, what came with one, stacks.
 
-use super::{Args, STACK, decoders, le32, le64, word};
+use kernel_model::abi::{Errno, Result, SigInfo};
+use zerocopy::IntoBytes;
+
+use super::{Args, Memory, STACK, Show, decoders, le32, le64, word};
 use crate::tables::flags as names;
 
 decoders! {
@@ -107,9 +110,15 @@ fn put_action(args: &mut Args<'_>, handler: u64, set: u64, signals: u32, flags: 
 
 /// siginfo_t of a child, a sender, a timer or a fault (asm-generic/siginfo.h).
 pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
+    if let Some(info) = args.fetch::<128>(address) {
+        put_siginfo(args, &info);
+    }
+}
+
+/// The same, of bytes.
+fn put_siginfo(args: &mut Args<'_>, info: &[u8; 128]) {
     const SIGCHLD: u32 = 17;
-    let Some(info) = args.fetch::<128>(address) else { return };
-    let (signal, errno, code) = (le32(&info, 0), le32(&info, 4), le32(&info, 8) as i32);
+    let (signal, errno, code) = (le32(info, 0), le32(info, 4), le32(info, 8) as i32);
     if signal == 0 {
         return args.text("{}");
     }
@@ -122,10 +131,10 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
     }
     // Before the union of the rest, 64-bit processes have 4 bytes of padding.
     let rest = if args.is_narrow() { 12 } else { 16 };
-    let (pid, uid) = (le32(&info, rest) as i32, le32(&info, rest + 4));
+    let (pid, uid) = (le32(info, rest) as i32, le32(info, rest + 4));
     match code {
         _ if signal == SIGCHLD && code > 0 => {
-            let status = le32(&info, rest + 8);
+            let status = le32(info, rest + 8);
             put!(args.out, ", si_pid={pid}, si_uid={uid}, si_status=");
             if code == 1 {
                 put!(args.out, "{}", status as i32)
@@ -134,9 +143,9 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
             }
             let times = |index: usize| {
                 if args.abi != 0 {
-                    le32(&info, rest + 12 + 4 * index).into()
+                    le32(info, rest + 12 + 4 * index).into()
                 } else {
-                    le64(&info, rest + 16 + 8 * index)
+                    le64(info, rest + 16 + 8 * index)
                 }
             };
             let (user, system) = (times(0), times(1));
@@ -144,12 +153,12 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
         }
         0 | -6 => put!(args.out, ", si_pid={pid}, si_uid={uid}"),
         -2 => {
-            put!(args.out, ", si_timerid={:#x}, si_overrun={}", le32(&info, rest), le32(&info, rest + 4));
-            put_value(args, &info, rest + 8);
+            put!(args.out, ", si_timerid={:#x}, si_overrun={}", le32(info, rest), le32(info, rest + 4));
+            put_value(args, info, rest + 8);
         }
         -1 | -3 => {
             put!(args.out, ", si_pid={pid}, si_uid={uid}");
-            put_value(args, &info, rest + 8);
+            put_value(args, info, rest + 8);
         }
         _ if code > 0 && matches!(signal, 4 | 5 | 7 | 8 | 11) => {
             args.text(", si_addr=");
@@ -158,6 +167,28 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
         _ => {}
     }
     args.text("}");
+}
+
+/// The same, of a record.
+pub fn put_origin(out: &mut Vec<u8>, info: &SigInfo) {
+    let mut nothing = Nothing;
+    let mut args = Args::new(out, &mut nothing, &[0; 7], 0, Show::DEFAULT, None);
+    let mut bytes = [0; SigInfo::SIZE];
+    bytes.copy_from_slice(info.as_bytes());
+    put_siginfo(&mut args, &bytes);
+}
+
+/// No memory: a record holds all that is shown of it.
+struct Nothing;
+
+impl Memory for Nothing {
+    fn read(&mut self, _: u64, _: &mut [u8]) -> Result<()> {
+        Err(Errno::EFAULT)
+    }
+
+    fn descriptor(&mut self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 fn put_value(args: &mut Args<'_>, info: &[u8], at: usize) {

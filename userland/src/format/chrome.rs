@@ -93,7 +93,15 @@ impl Chrome {
 
 impl View for Chrome {
     fn needs(&self) -> Needs {
-        Needs { arguments: true, joined: true, times: true, pc: false, programs: true, ends: false }
+        Needs {
+            arguments: true,
+            joined: true,
+            times: true,
+            pc: false,
+            origins: false,
+            programs: true,
+            ends: false,
+        }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

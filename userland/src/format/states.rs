@@ -80,7 +80,15 @@ fn diagram(lives: &Lives) -> Vec<u8> {
 
 impl View for States {
     fn needs(&self) -> Needs {
-        Needs { arguments: false, joined: false, times: false, pc: false, programs: true, ends: false }
+        Needs {
+            arguments: false,
+            joined: false,
+            times: false,
+            pc: false,
+            origins: false,
+            programs: true,
+            ends: false,
+        }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

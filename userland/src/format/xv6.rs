@@ -80,7 +80,15 @@ fn listing(entries: &Entries) -> Vec<u8> {
 
 impl View for Listing {
     fn needs(&self) -> Needs {
-        Needs { arguments: false, joined: false, times: false, pc: false, programs: true, ends: false }
+        Needs {
+            arguments: false,
+            joined: false,
+            times: false,
+            pc: false,
+            origins: false,
+            programs: true,
+            ends: false,
+        }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

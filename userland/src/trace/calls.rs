@@ -33,7 +33,7 @@ impl Follow<'_> {
             if !bare && let Ok(regs) = task.registers() {
                 (args, pc) = (words(&regs, abi), Some(regs.rip));
             }
-            begun = put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
+            begun = put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show);
         }
         let began = self.now;
         let open = |text| Open {
@@ -62,8 +62,8 @@ impl Follow<'_> {
             };
             match restored {
                 Some(register) => {
-                    let limit = self.options.show.limit;
-                    put_result(&mut result, call, &args, abi, register, task.memory(), limit);
+                    let show = self.options.show;
+                    put_result(&mut result, call, &args, abi, register, task.memory(), show);
                 }
                 None => result.push(b'?'),
             }
@@ -139,16 +139,16 @@ impl Follow<'_> {
         let mut rest = std::mem::take(&mut self.rest);
         result.clear();
         rest.clear();
-        let limit = self.options.show.limit;
+        let show = self.options.show;
         let (outcome, pc) = match task.registers() {
             Ok(regs) => {
                 if self.needs.arguments {
                     let words = began.as_ref().map_or([0; 7], |open| open.call.words);
                     let injected = began.as_ref().is_some_and(|open| open.injected);
                     if let Some(open) = began.as_ref().filter(|_| !injected) {
-                        put_rest(&mut rest, call, &open.call, regs.rax, task.memory(), limit);
+                        put_rest(&mut rest, call, &open.call, regs.rax, task.memory(), show);
                     }
-                    put_result(&mut result, call, &words, abi, regs.rax, task.memory(), limit);
+                    put_result(&mut result, call, &words, abi, regs.rax, task.memory(), show);
                 }
                 (outcome(regs.rax, abi), Some(regs.rip))
             }

@@ -193,12 +193,12 @@ impl<'h> Follow<'h> {
         if self.command.is_empty() || !self.options.select.has(0, exec.number) {
             return;
         }
-        let (number, limit) = (exec.number, self.options.show.limit);
+        let (number, show) = (exec.number, self.options.show);
         let task = &mut self.tasks[key];
         let Ok(regs) = task.registers() else { return };
         let mut text = Vec::new();
         let narrow = regs.cs == CODE_32;
-        if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, limit) {
+        if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, show) {
             return;
         }
         let call = InCall { id: 0, number, abi: 0, words: [0; 7], begun: Begun::default() };
@@ -345,7 +345,8 @@ impl<'h> Follow<'h> {
         let (signal, handler) = (Signal(event.a as u8), event.b);
         if self.options.signals.has_signal(signal) {
             let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
-            self.tell(key, pc, What::Signal { signal, handler });
+            let info = if self.needs.origins { self.tasks[key].siginfo().ok() } else { None };
+            self.tell(key, pc, What::Signal { signal, handler, info: info.as_ref() });
         }
     }
 

@@ -24,6 +24,7 @@ use kernel_model::abi::{Errno, Pid, Signal, Status};
 use kernel_model::client::read_text;
 use kernel_model::scheme::{Host, Program};
 
+pub use crate::decode::Show;
 use crate::diagnose::{self, Asker};
 use crate::failure::Failure;
 use crate::launch;
@@ -43,17 +44,6 @@ pub enum Target {
     Program(Program),
     /// Processes that are there.
     Attach(Vec<Pid>),
-}
-
-/// How arguments are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Show {
-    /// `-s`: the longest string.
-    pub limit: usize,
-    /// `-v`: structures, lists and the environment in full.
-    pub full: bool,
-    /// `-x`: 1, strings that are not text in hexadecimal; 2, all strings.
-    pub hex: u8,
 }
 
 /// How to trace.

@@ -1,7 +1,7 @@
 //! [`Task`]: what is known of one traced task, and the handles on it.
 
-use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
-use kernel_model::client::{Handle, Mem, Trace};
+use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result, SigInfo};
+use kernel_model::client::{Handle, Mem, Trace, read_text, siginfo};
 use kernel_model::scheme::Host;
 use zerocopy::IntoBytes;
 
@@ -87,6 +87,11 @@ impl<'h> Task<'h> {
         self.regs.as_ref().ok_or(Errno::EBADF)
     }
 
+    /// What came with the signal it is held at.
+    pub fn siginfo(&self) -> Result<SigInfo> {
+        siginfo(&self.trace.handle().dup("siginfo")?)
+    }
+
     /// `mem`.
     pub fn memory(&mut self) -> &mut dyn Memory {
         &mut self.mem
@@ -127,5 +132,9 @@ impl Memory for TaskMemory<'_> {
             None => self.mem.insert(Mem::open(self.host, self.pid)?),
         };
         mem.read_at(address, buf)
+    }
+
+    fn descriptor(&mut self, path: &str) -> Option<Vec<u8>> {
+        read_text(self.host, &format!("proc:{}/{path}", self.pid)).ok()
     }
 }

@@ -38,7 +38,7 @@ pub(crate) fn options(follow: bool, expression: &str) -> Options {
     let all = Qualifiers::parse(&expression.split(' ').collect::<Vec<_>>(), &calls).unwrap();
     Options {
         follow,
-        show: super::Show { limit: 32, full: false, hex: 0 },
+        show: super::Show::DEFAULT,
         select: all.trace,
         signals: all.signals,
         endings: all.endings,

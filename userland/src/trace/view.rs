@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use kernel_model::abi::{Pid, Signal, Status};
+use kernel_model::abi::{Pid, SigInfo, Signal, Status};
 
 use super::moment::Moment;
 
@@ -30,6 +30,8 @@ pub struct Needs {
     pub times: bool,
     /// The program counter.
     pub pc: bool,
+    /// What comes with signals.
+    pub origins: bool,
     /// The names of program files.
     pub programs: bool,
     /// A call that its task died in is told to have ended, without a result.
@@ -122,6 +124,8 @@ pub enum What<'a> {
         signal: Signal,
         /// 0 default, 1 ignored, `u64::MAX` some handler, else its address.
         handler: u64,
+        /// What came with it, if needed and known.
+        info: Option<&'a SigInfo>,
     },
     /// It made a task.
     Born {
