@@ -1,13 +1,15 @@
 //! A kernel on the caller's own thread: the fastest form. A call that waits runs the machine until its waiter wakes.
 //!
-//! Not `Send`: ptrace belongs to the thread. While a call waits, every tracee of this kernel is served.
+//! Not `Send`: ptrace belongs to the thread. While a call waits, every tracee of this kernel is served. Another thread
+//! that has a message for this one [rings](Local::ringer): a call that waits, or the next one that would, answers EINTR.
 
 use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use crate::abi::{Errno, EventFlags, OpenFlags, Pid, Result, Signal, Stat, Status};
 use crate::kernel::{ClientId, Kernel, Step};
-use crate::machine::{Machine, Wait};
+use crate::machine::{Machine, Wait, Wake};
 use crate::scheme::{Caller, Fd, Host, Program, Scheme};
 
 /// Reports served by a call that does not wait. Bounded: busy tracees could keep it for ever.
@@ -25,6 +27,13 @@ impl<M: Machine> Local<M> {
     /// A new client. It keeps the kernel alive.
     pub fn client(&self, caller: Caller) -> Client<M> {
         Client { id: self.0.borrow_mut().client(caller), kernel: Rc::clone(&self.0) }
+    }
+
+    /// What ends a wait of this kernel with EINTR, from any thread. A ring that comes before the wait ends it, too.
+    ///
+    /// Errors: those of the machine.
+    pub fn ringer(&self) -> Result<Arc<dyn Wake>> {
+        Ok(self.0.borrow_mut().machine().waker()?)
     }
 
     /// The machine, for those who made it.
@@ -60,11 +69,19 @@ impl<M: Machine> Client<M> {
                 Step::Wait(waiter) => waiter,
             };
             let mut pumped = Ok(true);
-            while pumped.is_ok() && !kernel.is_woken(waiter) {
+            while pumped == Ok(true) && !kernel.is_woken(waiter) {
                 pumped = kernel.pump(Wait::Block);
             }
             step = match pumped {
-                Ok(_) => operation(&mut kernel),
+                // Rung: what the caller waits for may be there all the same.
+                Ok(false) => match operation(&mut kernel) {
+                    Step::Wait(again) => {
+                        kernel.finish(again);
+                        Step::Done(Err(Errno::EINTR))
+                    }
+                    done => done,
+                },
+                Ok(true) => operation(&mut kernel),
                 Err(errno) => Step::Done(Err(errno)),
             };
             kernel.finish(waiter);
@@ -155,5 +172,32 @@ impl<M: Machine> Host for Client<M> {
 impl<M: Machine> Drop for Client<M> {
     fn drop(&mut self) {
         self.kernel.borrow_mut().drop_client(self.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{EventQueue, Trace};
+    use crate::kernel::Policy;
+    use crate::sim::{Sim, SimConfig};
+
+    #[test]
+    fn a_ring_ends_one_wait_and_hides_nothing() {
+        let mut sim = Sim::new(SimConfig::default());
+        let names = sim.load("program p\n    sys exit, 0\n").expect("a program");
+        let caller = Caller { pid: sim.owner(), uid: 0, gid: 0 };
+        let local = Local::new(Kernel::new(sim, Policy::SameUser));
+        let client = local.client(caller);
+        let ringer = local.ringer().unwrap();
+        let pid = client.spawn(&Program::new(names[0].as_str())).unwrap();
+        let trace = Trace::open(&client, pid, OpenFlags::empty()).unwrap();
+        let queue = EventQueue::open(&client, OpenFlags::empty()).unwrap();
+        queue.watch(trace.handle().fd(), 7).unwrap();
+        ringer.wake();
+        ringer.wake();
+        assert_eq!(queue.next().unwrap_err(), Errno::EINTR);
+        trace.resume(crate::abi::PtraceFlags::STOP_EXIT).unwrap();
+        assert_eq!(queue.next().unwrap().data, 7);
     }
 }
