@@ -1,5 +1,6 @@
 //! Addresses of a socket by its inode: the tables of /proc/pid/net, which are those of the task's own network, and for
-//! sockets of the UNIX family sock_diag(7), which alone knows who is connected to whom.
+//! sockets of the UNIX family sock_diag(7), which alone knows who is connected to whom. It answers within the call that asks, so
+//! that no wait for an answer could ever hold a tracer up.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,8 +12,8 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 pub(crate) fn addresses(pid: i32, protocol: &str, id: u64) -> (Option<String>, Option<String>) {
     let table = |name: &str| fs::read_to_string(format!("/proc/{pid}/net/{name}")).unwrap_or_default();
     let found = match protocol {
-        "TCP" => internet(&table("tcp"), id),
-        "TCPv6" => internet(&table("tcp6"), id),
+        "TCP" => internet(&table("tcp"), id).or_else(|| bound(AddressFamily::Inet, id)),
+        "TCPv6" => internet(&table("tcp6"), id).or_else(|| bound(AddressFamily::Inet6, id)),
         "UDP" => internet(&table("udp"), id),
         "UDPv6" => internet(&table("udp6"), id),
         "UDP-Lite" => internet(&table("udplite"), id),
@@ -113,8 +114,71 @@ fn peer(id: u64) -> Option<String> {
     let diag = socket(family, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag).ok()?;
     send(diag.as_raw_fd(), &question(inode), MsgFlags::empty()).ok()?;
     let mut bytes = [0; 4096];
-    let length = recv(diag.as_raw_fd(), &mut bytes, MsgFlags::empty()).ok()?;
+    let length = recv(diag.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT).ok()?;
     peer_of_answer(&bytes[..length]).map(|peer| peer.to_string())
+}
+
+const NLM_F_DUMP: u16 = 0x300;
+const IPPROTO_TCP: u8 = 6;
+
+/// struct inet_diag_req_v2 of linux/inet_diag.h: family, protocol, states, and no socket in particular.
+fn dump_question(family: AddressFamily) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend_from_slice(&72u32.to_ne_bytes());
+    bytes.extend_from_slice(&SOCK_DIAG_BY_FAMILY.to_ne_bytes());
+    bytes.extend_from_slice(&(NLM_F_REQUEST | NLM_F_DUMP).to_ne_bytes());
+    bytes.extend_from_slice(&[0; 8]);
+    bytes.extend_from_slice(&[family as u8, IPPROTO_TCP, 0, 0]);
+    bytes.extend_from_slice(&u32::MAX.to_ne_bytes());
+    bytes.resize(72, 0);
+    bytes
+}
+
+/// A socket of TCP that is bound, and neither listens nor is connected, is in no table of /proc.
+fn bound(family: AddressFamily, id: u64) -> Found {
+    let kind = SockType::Raw;
+    let netlink = AddressFamily::Netlink;
+    let diag = socket(netlink, kind, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkSockDiag).ok()?;
+    send(diag.as_raw_fd(), &dump_question(family), MsgFlags::empty()).ok()?;
+    let mut bytes = vec![0; 32 * 1024];
+    loop {
+        let length = recv(diag.as_raw_fd(), &mut bytes, MsgFlags::MSG_DONTWAIT).ok()?;
+        let mut rest = &bytes[..length];
+        while let Some((kind, message, after)) = split(rest) {
+            if kind != SOCK_DIAG_BY_FAMILY {
+                return None; // done, or an error
+            }
+            if let Some(found) = bound_to(message, id) {
+                return Some((Some(found.to_string()), None));
+            }
+            rest = after;
+        }
+        if length == 0 {
+            return None;
+        }
+    }
+}
+
+/// The type and the contents of the first message, and what comes after it.
+fn split(bytes: &[u8]) -> Option<(u16, &[u8], &[u8])> {
+    let length = u32::from_ne_bytes(bytes.get(..4)?.try_into().ok()?) as usize;
+    let kind = u16::from_ne_bytes(bytes.get(4..6)?.try_into().ok()?);
+    let next = length.next_multiple_of(4).min(bytes.len());
+    Some((kind, bytes.get(HEADER..length)?, &bytes[next..]))
+}
+
+/// struct inet_diag_msg: family, …, the port in network order at 4, the address at 8, the inode at 68.
+fn bound_to(message: &[u8], id: u64) -> Option<SocketAddr> {
+    let inode = u32::from_ne_bytes(message.get(68..72)?.try_into().ok()?);
+    let port = u16::from_be_bytes([message[4], message[5]]);
+    if u64::from(inode) != id || port == 0 {
+        return None;
+    }
+    let ip = match i32::from(message[0]) == AddressFamily::Inet as i32 {
+        true => IpAddr::V4(Ipv4Addr::new(message[8], message[9], message[10], message[11])),
+        false => IpAddr::V6(Ipv6Addr::from(<[u8; 16]>::try_from(message.get(8..24)?).ok()?)),
+    };
+    Some(SocketAddr::new(ip, port))
 }
 
 /// Attributes after the two headers: length and type, then a value, aligned to 4.
@@ -162,6 +226,19 @@ mod tests {
         let table = "sk Eth Pid Groups Rmem Wmem Dump Locks Drops Inode\n\
             0000000000000000 0   4242       00000000 0        0        0        2        0        99\n";
         assert_eq!(netlink(table, 99), Some((Some("0:4242".into()), None)));
+    }
+
+    #[test]
+    fn a_bound_socket_in_a_dump() {
+        let mut message = vec![0; 72];
+        message[0] = AddressFamily::Inet as u8;
+        message[4..6].copy_from_slice(&80u16.to_be_bytes());
+        message[8..12].copy_from_slice(&[127, 0, 0, 1]);
+        message[68..].copy_from_slice(&7u32.to_ne_bytes());
+        assert_eq!(bound_to(&message, 7), Some("127.0.0.1:80".parse().unwrap()));
+        assert_eq!(bound_to(&message, 8), None);
+        assert_eq!(bound_to(&message[..70], 7), None);
+        assert_eq!(split(&[9, 0, 0, 0, 20]), None);
     }
 
     #[test]

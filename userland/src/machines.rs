@@ -9,6 +9,7 @@ use kernel_model::scheme::{Caller, Host};
 use kernel_model::sim::{CALLS, Sim, SimConfig};
 use userland::cli::Placement;
 use userland::tables::Calls;
+use userland::trace::delay::Ringer;
 
 /// Which machine.
 pub(crate) enum Backend {
@@ -28,21 +29,26 @@ impl Backend {
     }
 }
 
-/// Lends a host on that machine, seen as this process sees it; it ends with the call.
-pub(crate) fn with_host<R>(backend: Backend, tool: impl FnOnce(&dyn Host) -> R) -> R {
+/// Lends a host on that machine, seen as this process sees it, and what ends its waits; both end with the call.
+pub(crate) fn with_host<R>(backend: Backend, tool: impl FnOnce(&dyn Host, &Ringer<'_>) -> R) -> R {
     match backend {
         Backend::Linux(placement) => {
             backend_linux::quiet_stops();
             let mut machine = Linux::new();
             machine.follow_core(placement == Placement::Follow);
             let local = Local::new(Kernel::new(machine, Policy::SameUser));
-            tool(&local.client(backend_linux::caller()))
+            let ringer = || {
+                let waker = local.ringer().ok()?;
+                Some(Box::new(move || waker.wake()) as Box<dyn Fn() + Send>)
+            };
+            tool(&local.client(backend_linux::caller()), &ringer)
         }
         Backend::Sim(sim) => {
             let SimConfig { uid, gid, .. } = SimConfig::default();
             let caller = Caller { pid: sim.owner(), uid, gid };
             let local = Local::new(Kernel::new(*sim, Policy::Descendants));
-            let result = tool(&local.client(caller));
+            // Nothing there happens by itself: to wait for a time would be to wait for ever.
+            let result = tool(&local.client(caller), &|| None);
             // What the programs wrote belongs where they wrote it; a closed pipe there is not the tool's failure.
             let (out, err) = local.with_machine(|sim| (sim.take_output(1), sim.take_output(2)));
             let _ = std::io::stdout().write_all(&out);

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use kernel_model::abi::{Pid, Status};
 use kernel_model::scheme::Program;
-use userland::cli::{BackendName, Cli, Tool, TraceArgs};
+use userland::cli::{BackendName, Cli, Interruptible, Tool, TraceArgs};
 use userland::failure::Failure;
 use userland::launch::{self, Command};
 use userland::sets;
@@ -47,8 +47,13 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
     let output = setup::output(args)?;
     output.keep_flushed();
     let attached = !args.attach.is_empty();
-    let mode =
-        if attached { Mode::Attached } else { Mode::Spawned { real: args.backend == BackendName::Linux } };
+    let mode = match args.interruptible {
+        Some(Interruptible::Anywhere | Interruptible::Waiting) => Mode::Fatal,
+        Some(Interruptible::Never) => Mode::Deaf { stops: true },
+        Some(Interruptible::NeverTstp) => Mode::Deaf { stops: false },
+        None if attached => Mode::Attached,
+        None => Mode::Spawned { real: args.backend == BackendName::Linux },
+    };
     let signals = Signals::start(waited, mode, output.clone());
     let wanted = sets::select(&options.calls, |abi, number| options.needs(abi, number));
     if args.seccomp_bpf && args.backend == BackendName::Linux && sets::costs_privileges() {
@@ -57,9 +62,9 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
         );
     }
     let mut view = setup::view(args, &output);
-    let end = with_host(backend, |host| {
+    let end = with_host(backend, |host, ringer| {
         let host = sets::Filtered::new(host, wanted, args.seccomp_bpf);
-        trace::run(&host, &target, &options, &mut *view, Some(&signals))
+        trace::run(&host, &target, &options, &mut *view, Some(&signals), Some(ringer))
     });
     drop(view);
     output.finish(" <unfinished ...>");

@@ -1,7 +1,7 @@
 //! Paths and what is done with them: open, access, links, times of files, mounts, folders, attributes.
 
 use super::text::{put_bytes, put_text};
-use super::{Args, decoders, le16, le32, le64};
+use super::{Args, Memory, decoders, le16, le32, le64};
 use crate::tables::flags as names;
 
 decoders! {
@@ -246,6 +246,22 @@ pub(super) fn put_io_vector(args: &mut Args<'_>, address: u64, count: u64, total
         left -= length.min(left);
         put!(args.out, ", iov_len={length}}}");
     });
+}
+
+/// The parts of an I/O vector: address and length. Those that cannot be read are missing.
+pub fn io_parts(memory: &mut dyn Memory, address: u64, count: u64, abi: u64) -> Vec<(u64, u64)> {
+    /// IOV_MAX of limits.h.
+    const MOST: u64 = 1024;
+    let (narrow, size) = (abi != 0, if abi == 0 { 16 } else { 8 });
+    let mut part = [0; 16];
+    let mut parts = Vec::new();
+    for at in 0..count.min(MOST) {
+        if memory.read(address.wrapping_add(at * size), &mut part[..size as usize]).is_err() {
+            break;
+        }
+        parts.push((super::word(&part, 0, narrow), super::word(&part, 1, narrow)));
+    }
+    parts
 }
 
 fn io_vector(args: &mut Args<'_>, address: u64) {

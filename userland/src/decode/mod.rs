@@ -30,6 +30,7 @@ use std::sync::OnceLock;
 
 use kernel_model::abi::{Result, Signal};
 
+pub use files::io_parts;
 pub use results::{put_result, value};
 pub use show::{Fds, Hex, Show};
 pub use signals::{put_origin, sigreturn_result};
@@ -167,6 +168,12 @@ pub fn finish(args: &mut Args<'_>, call: &Call, begun: Begun) {
 
 fn show(args: &mut Args<'_>, call: &Call, first: usize) -> usize {
     let ended = args.result.is_some();
+    if args.show.raw {
+        if !ended {
+            put_raw(args, call.arguments.len());
+        }
+        return call.arguments.len();
+    }
     if call.name == "rt_sigreturn" {
         signals::sigframe(args);
     }
@@ -192,6 +199,14 @@ fn show(args: &mut Args<'_>, call: &Call, first: usize) -> usize {
         }
     }
     call.arguments.len()
+}
+
+/// `-e raw=`: no word is more than a number.
+fn put_raw(args: &mut Args<'_>, count: usize) {
+    for at in 0..count {
+        args.text(if at > 0 { ", " } else { "" });
+        args.put_hex(args.words[at]);
+    }
 }
 
 /// A length that the call is about to change, where that is shown.

@@ -25,6 +25,9 @@ pub fn put_result(args: &mut Args<'_>, call: Option<&Call>, register: u64) {
         return;
     }
     let number = value as u64;
+    if args.show.raw {
+        return args.put_hex(if args.abi == 0 { register } else { register & 0xffff_ffff });
+    }
     match call.map_or(Outcome::Number, |call| call.result) {
         Outcome::Number => put!(args.out, "{value}"),
         Outcome::Hex => {

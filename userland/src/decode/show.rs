@@ -47,11 +47,13 @@ pub struct Show {
     pub hex: Hex,
     /// `-y`.
     pub fds: Fds,
+    /// `-e raw=`: words as they are.
+    pub raw: bool,
 }
 
 impl Show {
     /// As without any option.
-    pub const DEFAULT: Show = Show { limit: 32, full: false, hex: Hex::None, fds: Fds::Numbers };
+    pub const DEFAULT: Show = Show { limit: 32, full: false, hex: Hex::None, fds: Fds::Numbers, raw: false };
 
     /// How many items of a list of `count` are shown.
     pub fn items(self, count: u64) -> usize {

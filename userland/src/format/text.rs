@@ -8,17 +8,9 @@ use kernel_model::abi::{Pid, SigInfo, Signal};
 
 use crate::decode::put_origin;
 use crate::output::Output;
+use crate::qualify::Quiet;
 use crate::trace::print::{Head, Printer, Style, Tint};
 use crate::trace::view::{Ended, Happened, Joined, Needs, Outcome, View, What, Who};
-
-/// What is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quiet {
-    /// `-q`: that a process joins.
-    pub joins: bool,
-    /// `-qq`: that it ends.
-    pub ends: bool,
-}
 
 /// The format.
 pub struct Text {
@@ -96,6 +88,7 @@ impl Text {
             printer.close_line();
         } else {
             printer.end(head, &ended.call.name, ended.rest, (tint, ended.result), &after);
+            printer.lines(ended.dump);
         }
         self.scratch = after;
     }
@@ -169,6 +162,7 @@ impl View for Text {
                 let text = signal_text(*signal, *handler, *info);
                 self.printer(who).line(&head, Tint::Signal, &text);
             }
+            What::Superseded { .. } if self.quiet.superseded => {}
             What::Superseded { by: Some(by) } => {
                 self.line(&head, who, Tint::End, &format!("+++ superseded by execve in pid {by} +++"));
             }

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{EventQueue, read_text};
@@ -14,10 +15,12 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::Options;
 use super::call::InCall;
+use super::calls::End;
+use super::delay::{Delays, Ringer};
 use super::first::put_exec;
 use super::moment::Moment;
 use super::tasks::{Open, Task};
-use super::view::{CallView, Happened, Joined, Needs, Outcome, View, What, Who};
+use super::view::{CallView, Happened, Joined, Needs, View, What, Who};
 use crate::decode::Begun;
 use crate::diagnose;
 use crate::failure::Failure;
@@ -89,6 +92,10 @@ pub struct Follow<'h> {
     /// The same for arguments that only a call's end can tell.
     pub(super) rest: Vec<u8>,
     signals: Option<&'h Signals>,
+    ringer: Option<&'h Ringer<'h>>,
+    delays: Delays,
+    /// Counts tasks.
+    serials: u64,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
     pub(super) root: Option<Pid>,
@@ -105,6 +112,7 @@ impl<'h> Follow<'h> {
         options: &'h Options,
         view: &'h mut dyn View,
         signals: Option<&'h Signals>,
+        ringer: Option<&'h Ringer<'h>>,
     ) -> Result<Follow<'h>, Failure> {
         let queue =
             EventQueue::open(host, OpenFlags::empty()).map_err(Failure::kernel("opening an event queue"))?;
@@ -121,6 +129,9 @@ impl<'h> Follow<'h> {
             text: Vec::with_capacity(512),
             rest: Vec::with_capacity(512),
             signals,
+            ringer,
+            delays: Delays::default(),
+            serials: 0,
             replaced: Vec::new(),
             root: None,
             root_status: None,
@@ -169,6 +180,8 @@ impl<'h> Follow<'h> {
             }
             Started::Born { process } => task.process = process,
         }
+        self.serials += 1;
+        task.serial = self.serials;
         let fd = task.trace.handle().fd();
         let key = self.tasks.insert(task);
         self.by_pid.insert(pid, key);
@@ -190,10 +203,13 @@ impl<'h> Follow<'h> {
         const CODE_32: u64 = 0x23;
         let calls = &self.options.calls;
         let Some(exec) = calls.tables()[0].iter().find(|call| call.name == "execve") else { return };
-        if self.command.is_empty() || !self.options.select.has(0, exec.number) {
+        let paths = &self.options.paths;
+        let hidden = !paths.is_empty()
+            && !self.command.first().is_some_and(|name| paths.iter().any(|path| path == name.as_bytes()));
+        if self.command.is_empty() || !self.options.select.has(0, exec.number) || hidden {
             return;
         }
-        let (number, show) = (exec.number, self.options.show);
+        let (number, show) = (exec.number, self.options.show_of(0, exec.number));
         let task = &mut self.tasks[key];
         let Ok(regs) = task.registers() else { return };
         let mut text = Vec::new();
@@ -209,16 +225,17 @@ impl<'h> Follow<'h> {
             let view = CallView { name, number, abi: 0, id: 0, words: open.words, text: &text };
             self.tell(key, None, What::Begins(view));
         }
-        self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
+        self.tell_end(key, None, &open, &End::EXEC);
     }
 
     /// Until the last task has ended.
     pub fn to_the_end(&mut self) -> Result<(), Failure> {
         while !self.tasks.is_empty() && self.left_at.is_none() {
+            self.end_delays()?;
             self.view.idle(self.tasks.len());
             match self.queue.next() {
                 Ok(report) => self.drain(report.data as usize)?,
-                Err(Errno::EINTR) => {}
+                Err(Errno::EINTR) => {} // rung: somebody's delay is over
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
             }
@@ -259,11 +276,28 @@ impl<'h> Follow<'h> {
                     Next::Left => return Ok(()),
                 }
             }
-            if held {
+            if held && !self.delays_it(key) {
                 self.let_go(key)?;
             }
             if count < BATCH {
                 return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a rule holds it for a while. Where nobody can say when that is over, it goes on at once.
+    fn delays_it(&mut self, key: usize) -> bool {
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let Some(time) = task.delay.take() else { return false };
+        self.delays.add(time, key, task.serial, self.ringer)
+    }
+
+    fn end_delays(&mut self) -> Result<(), Failure> {
+        while let Some((key, serial)) = self.delays.take() {
+            // Killed meanwhile, its key may be another's.
+            if self.tasks.get(key).is_some_and(|task| task.serial == serial) {
+                self.let_go(key)?;
             }
         }
         Ok(())
@@ -286,7 +320,11 @@ impl<'h> Follow<'h> {
             mask |= PtraceFlags::EVENT_CLONE;
         }
         let task = &self.tasks[key];
-        if !self.options.select.is_all() && task.calls.is_empty() && task.leave_at.is_none() {
+        if !self.options.select.is_all()
+            && task.calls.is_empty()
+            && task.leave_at.is_none()
+            && task.delay_exit.is_none()
+        {
             mask.remove(PtraceFlags::STOP_POST_SYSCALL);
         }
         if task.skip {
@@ -419,7 +457,7 @@ impl<'h> Follow<'h> {
         while let Some(open) = self.tasks[key].calls.pop() {
             let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {
-                self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
+                self.tell_end(key, None, &open, &End::EXEC);
             }
         }
         self.tell(key, None, What::Image);

@@ -2,11 +2,14 @@
 //!
 //! [`run`] starts a command or attaches, then hands over to [`follow`], which reads events and keeps [`tasks`]; [`args`]
 //! and [`call`] have [`crate::decode`] make text of registers and memory. What happens is told to a [`view::View`], which is one of
-//! [`crate::format`] or [`summary`]; [`mod@print`] makes lines. [`inject`] is what `-e inject=` does to calls.
+//! [`crate::format`] or [`summary`]; [`mod@print`] makes lines. [`inject`] is what `-e inject=` does to calls,
+//! [`delay`] how they are made late, [`dump`] what `-e read=` adds.
 
 pub mod args;
 pub mod call;
 mod calls;
+pub mod delay;
+pub mod dump;
 pub mod first;
 pub mod follow;
 pub mod inject;
@@ -32,6 +35,7 @@ use crate::qualify::Set;
 use crate::select::Selection;
 use crate::signals::Signals;
 use crate::tables::Calls;
+use delay::Ringer;
 use follow::{Follow, LeftAt, Started};
 use inject::Rule;
 use view::View;
@@ -60,6 +64,16 @@ pub struct Options {
     pub signals: Set,
     /// Which ends of calls are shown.
     pub endings: Set,
+    /// Calls whose structures are abbreviated, if that was said.
+    pub abbreviated: Option<Selection>,
+    /// Calls whose arguments are shown as plain words.
+    pub raw: Selection,
+    /// Descriptors of which all that is read is shown.
+    pub read: Set,
+    /// The same of what is written.
+    pub written: Set,
+    /// Only calls about one of these files are shown, if there are any.
+    pub paths: Vec<Vec<u8>>,
     /// What is done to calls.
     pub rules: Vec<Rule>,
     /// The first process that is about to make one of these is left stopped there.
@@ -69,6 +83,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// How this call is shown.
+    pub fn show_of(&self, abi: u64, number: u64) -> Show {
+        let full = self.abbreviated.as_ref().map_or(self.show.full, |set| !set.has(abi, number));
+        Show { full, raw: self.raw.has(abi, number), ..self.show }
+    }
+
     /// Whether the tool has to hear of this call, to show it or to do something about it.
     pub fn needs(&self, abi: u64, number: u64) -> bool {
         self.select.has(abi, number)
@@ -95,8 +115,9 @@ pub fn run(
     options: &Options,
     view: &mut dyn View,
     signals: Option<&Signals>,
+    ringer: Option<&Ringer<'_>>,
 ) -> Result<End, Failure> {
-    let mut follow = Follow::new(host, options, view, signals)?;
+    let mut follow = Follow::new(host, options, view, signals, ringer)?;
     let root = match target {
         Target::Command(command) => {
             let root = launch::spawn(host, command)?;

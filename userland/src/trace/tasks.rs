@@ -1,5 +1,7 @@
 //! [`Task`]: what is known of one traced task, and the handles on it.
 
+use std::time::Duration;
+
 use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result, SigInfo};
 use kernel_model::client::{Handle, Mem, Trace, read_text, siginfo};
 use kernel_model::scheme::Host;
@@ -42,6 +44,12 @@ pub struct Task<'h> {
     pub skip: bool,
     /// It is to be left stopped before this call: number and ABI.
     pub leave_at: Option<(u64, u64)>,
+    /// Tells it from others that had or will have its key.
+    pub serial: u64,
+    /// It is held so long at the stop it is in.
+    pub delay: Option<Duration>,
+    /// It will be, at the end of its call.
+    pub delay_exit: Option<Duration>,
     /// How often rules met it.
     pub counts: Counts,
     regs: Option<Handle<'h>>,
@@ -62,6 +70,9 @@ impl<'h> Task<'h> {
             stopped: false,
             skip: false,
             leave_at: None,
+            serial: 0,
+            delay: None,
+            delay_exit: None,
             counts: Counts::default(),
             regs: None,
             mem,

@@ -89,6 +89,8 @@ pub struct Ended<'a> {
     pub rest: &'a [u8],
     /// The result as text.
     pub result: &'a [u8],
+    /// Whole lines that show what it moved.
+    pub dump: &'a [u8],
     /// When it began; `None`: before the session.
     pub began: Option<Moment>,
     /// From event to event.
