@@ -1,9 +1,12 @@
 //! Signals: sets, actions, what came with one, stacks.
 
+use std::sync::OnceLock;
+
 use kernel_model::abi::{Errno, Result, SigInfo};
 use zerocopy::IntoBytes;
 
 use super::{Args, Memory, STACK, Show, decoders, le32, le64, word};
+use crate::tables::Calls;
 use crate::tables::flags as names;
 
 decoders! {
@@ -118,6 +121,8 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
 /// The same, of bytes.
 fn put_siginfo(args: &mut Args<'_>, info: &[u8; 128]) {
     const SIGCHLD: u32 = 17;
+    const SIGIO: u32 = 29;
+    const SIGSYS: u32 = 31;
     let (signal, errno, code) = (le32(info, 0), le32(info, 4), le32(info, 8) as i32);
     if signal == 0 {
         return args.text("{}");
@@ -160,6 +165,14 @@ fn put_siginfo(args: &mut Args<'_>, info: &[u8; 128]) {
             put!(args.out, ", si_pid={pid}, si_uid={uid}");
             put_value(args, info, rest + 8);
         }
+        1 if signal == SIGSYS => {
+            args.text(", si_call_addr=");
+            args.put_address(word(&info[rest..], 0, args.is_narrow()));
+            put_refused(args, le32(info, rest + args.word_size()), le32(info, rest + args.word_size() + 4));
+        }
+        _ if code > 0 && signal == SIGIO => {
+            put!(args.out, ", si_band={}, si_fd={}", le64(info, rest) as i64, le32(info, rest + 8) as i32);
+        }
         _ if code > 0 && matches!(signal, 4 | 5 | 7 | 8 | 11) => {
             args.text(", si_addr=");
             args.put_address(word(&info[rest..], 0, args.is_narrow()));
@@ -197,6 +210,59 @@ fn put_value(args: &mut Args<'_>, info: &[u8], at: usize) {
     args.put_address(pointer);
 }
 
+/// Names of the codes from 1 on, by signal (asm-generic/siginfo.h).
+const RAISED: [(u32, &[&str]); 6] = [
+    (
+        4,
+        &[
+            "ILL_ILLOPC",
+            "ILL_ILLOPN",
+            "ILL_ILLADR",
+            "ILL_ILLTRP",
+            "ILL_PRVOPC",
+            "ILL_PRVREG",
+            "ILL_COPROC",
+            "ILL_BADSTK",
+            "ILL_BADIADDR",
+        ],
+    ),
+    (5, &["TRAP_BRKPT", "TRAP_TRACE", "TRAP_BRANCH", "TRAP_HWBKPT", "TRAP_UNK", "TRAP_PERF"]),
+    (7, &["BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR", "BUS_MCEERR_AO"]),
+    (
+        8,
+        &[
+            "FPE_INTDIV",
+            "FPE_INTOVF",
+            "FPE_FLTDIV",
+            "FPE_FLTOVF",
+            "FPE_FLTUND",
+            "FPE_FLTRES",
+            "FPE_FLTINV",
+            "FPE_FLTSUB",
+        ],
+    ),
+    (11, &["SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"]),
+    (29, &["POLL_IN", "POLL_OUT", "POLL_MSG", "POLL_ERR", "POLL_PRI", "POLL_HUP"]),
+];
+
+/// The call that a filter refused: its number, and the ABI by the names of linux/audit.h.
+fn put_refused(args: &mut Args<'_>, number: u32, arch: u32) {
+    const X86_64: u32 = 0xc000_003e;
+    const I386: u32 = 0x4000_0003;
+    let (abi, arch_name) = match arch {
+        X86_64 => (0, "AUDIT_ARCH_X86_64"),
+        I386 => (1, "AUDIT_ARCH_I386"),
+        _ => return put!(args.out, ", si_syscall={number}, si_arch={arch:#x}"),
+    };
+    static CALLS: OnceLock<Calls> = OnceLock::new(); // such signals are rare
+    let call = CALLS.get_or_init(Calls::linux).get(abi, number.into());
+    match call.filter(|_| abi == 0) {
+        Some(call) => put!(args.out, ", si_syscall=__NR_{}", call.name),
+        None => put!(args.out, ", si_syscall={number}"),
+    }
+    put!(args.out, ", si_arch={arch_name}");
+}
+
 fn put_code(args: &mut Args<'_>, signal: u32, code: i32) {
     const SENT: [&str; 7] =
         ["SI_USER", "SI_QUEUE", "SI_TIMER", "SI_MESGQ", "SI_ASYNCIO", "SI_SIGIO", "SI_TKILL"];
@@ -206,11 +272,12 @@ fn put_code(args: &mut Args<'_>, signal: u32, code: i32) {
         (_, 0x80) => Some("SI_KERNEL"),
         (_, -6..=0) => SENT.get(-code as usize).copied(),
         (17, 1..=6) => CHILD.get(code as usize - 1).copied(),
-        (11, 1) => Some("SEGV_MAPERR"),
-        (11, 2) => Some("SEGV_ACCERR"),
-        (8, 1) => Some("FPE_INTDIV"),
-        (4, 2) => Some("ILL_ILLOPN"),
-        (7, 2) => Some("BUS_ADRERR"),
+        (31, 1) => Some("SYS_SECCOMP"),
+        (_, 1..) => RAISED
+            .iter()
+            .find(|(number, _)| *number == signal)
+            .and_then(|(_, names)| names.get(code as usize - 1))
+            .copied(),
         _ => None,
     };
     match name {
