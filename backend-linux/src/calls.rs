@@ -1,5 +1,7 @@
 //! The few system calls this machine must know by number: those without an exit, and those that a mere interrupt ends.
 
+use crate::sys::Regs;
+
 /// AUDIT_ARCH_I386: what GET_SYSCALL_INFO says of `int 0x80` and sysenter, from 32-bit and from 64-bit code alike.
 pub(crate) const ARCH_I386: u32 = 0x4000_0003;
 /// AUDIT_ARCH_X86_64, also of x32, whose numbers have bit 30.
@@ -24,6 +26,24 @@ impl Abi {
     /// From the `arch` field of GET_SYSCALL_INFO.
     pub(crate) fn of(arch: u32) -> Abi {
         if arch == ARCH_I386 { Abi::I386 } else { Abi::X64 }
+    }
+
+    /// A call's arguments, in order.
+    pub(crate) fn args(self, regs: &Regs) -> [u64; 6] {
+        match self {
+            Abi::X64 => [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9],
+            Abi::I386 => {
+                [regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp].map(|arg| arg & 0xffff_ffff)
+            }
+        }
+    }
+
+    /// Bytes of an address.
+    pub(crate) fn word(self) -> u8 {
+        match self {
+            Abi::X64 => 8,
+            Abi::I386 => 4,
+        }
     }
 
     /// Whether the call never comes back to where it was made: exit, and the return from a handler. (A successful exec

@@ -29,6 +29,7 @@ impl Linux {
         };
         let tracee = self.table.get_mut(task).ok()?;
         tracee.mem = None;
+        tracee.reads = 0;
         // It takes over the first thread's start time with its pid (de_thread).
         tracee.start = None;
         tracee.parked = None;

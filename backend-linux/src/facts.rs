@@ -19,6 +19,12 @@ pub(crate) fn os_pid(pid: Pid) -> Result<i32> {
     }
 }
 
+/// CLOCK_MONOTONIC in nanoseconds: what ktime_get_ns gives the system's own tracers, from boot and without jumps.
+pub(crate) fn now() -> u64 {
+    nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC)
+        .map_or(0, |time| time.tv_sec() as u64 * 1_000_000_000 + time.tv_nsec() as u64)
+}
+
 /// What a refused ptrace request or signal means.
 pub(crate) fn request_error(errno: Errno) -> Error {
     match errno {

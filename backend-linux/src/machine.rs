@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kernel_model::machine::{
-    CallName, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Pid, Program, RegSet,
-    Report, Result, SigInfo, Signal, Task, Verdict, Wait, Wake, Which,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Pid,
+    Program, RegSet, Report, Result, SigInfo, Signal, Task, Verdict, Wait, Wake, Which,
 };
 
 use crate::Linux;
@@ -179,6 +179,14 @@ impl Machine for Linux {
             Stop::Breakpoint => signal_detail(tracee.pid, libc::SIGTRAP),
             Stop::Step { .. } | Stop::Event(_) | Stop::Trap | Stop::Group(_) => Detail::None,
         })
+    }
+
+    fn call_values(&mut self, task: Task) -> Result<CallValues> {
+        self.stopped(task)?.call_values()
+    }
+
+    fn now(&mut self) -> u64 {
+        facts::now()
     }
 
     fn reg_size(&self, set: RegSet) -> usize {

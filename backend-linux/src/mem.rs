@@ -1,16 +1,22 @@
-//! Memory through /proc/pid/mem: one kept descriptor per traced task, one per access for others.
+//! Memory through /proc/pid/mem: one kept descriptor per traced task, one per access for others; and the first reads of
+//! an address space through process_vm_readv, since many programs are gone before a descriptor has paid for itself.
 //!
 //! A descriptor belongs to the address space it was opened for (mem_open in fs/proc/base.c), so exec closes it; an
 //! address space without users reads as end of file. Tasks that are not traced exec unseen: theirs is not kept.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, IoSliceMut};
 use std::os::unix::fs::FileExt;
 
 use kernel_model::machine::{Error, Result};
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::unistd::Pid;
 
 use crate::facts;
 use crate::tracee::Tracee;
+
+/// So many reads cost as much as opening and closing a descriptor.
+const FIRST_READS: u32 = 64;
 
 /// What is done at an address: the bytes moved, 0 at the end of the address space.
 pub(crate) trait Transfer {
@@ -18,6 +24,9 @@ pub(crate) trait Transfer {
     fn len(&self) -> usize;
     /// Does some of it, `done` bytes on.
     fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize>;
+    /// Does all of it without a descriptor; false: not done, for whatever reason. Unlike a descriptor's, such accesses
+    /// obey page protection, so a refusal says nothing.
+    fn whole(&mut self, pid: i32, at: u64) -> bool;
 }
 
 impl Transfer for &mut [u8] {
@@ -27,6 +36,12 @@ impl Transfer for &mut [u8] {
     fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize> {
         file.read_at(&mut self[done..], at)
     }
+    fn whole(&mut self, pid: i32, at: u64) -> bool {
+        let len = <[u8]>::len(self);
+        let Ok(base) = usize::try_from(at) else { return false };
+        process_vm_readv(Pid::from_raw(pid), &mut [IoSliceMut::new(self)], &[RemoteIoVec { base, len }])
+            == Ok(len)
+    }
 }
 
 impl Transfer for &[u8] {
@@ -35,6 +50,9 @@ impl Transfer for &[u8] {
     }
     fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize> {
         file.write_at(&self[done..], at)
+    }
+    fn whole(&mut self, _pid: i32, _at: u64) -> bool {
+        false
     }
 }
 
@@ -93,10 +111,14 @@ impl Tracee {
         if self.start()? != start {
             return Err(Error::Gone);
         }
+        check_range(address, transfer.len())?;
         if self.mem.is_none() {
+            if self.reads < FIRST_READS && transfer.whole(self.pid, address) {
+                self.reads += 1;
+                return Ok(());
+            }
             self.mem = Some(open(self.pid)?);
         }
-        check_range(address, transfer.len())?;
         for attempt in 0..2 {
             let Some(file) = &self.mem else { break };
             match run(file, address, &mut transfer)? {

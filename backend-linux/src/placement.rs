@@ -9,25 +9,45 @@ use nix::unistd::Pid;
 use crate::Linux;
 use crate::facts;
 
-/// Resumptions between looks: a look costs as much as a request or two.
-const EVERY: u32 = 64;
+/// Resumptions before the first look, which costs as much as a whole stop. Each look that finds nothing new doubles the
+/// number.
+const FIRST: u32 = 64;
+/// As far as that goes.
+const MOST: u32 = 4096;
 /// The calling thread.
 const SELF: Pid = Pid::from_raw(0);
 
 /// Where the thread may run, and where it was put.
-#[derive(Default)]
 pub(crate) struct Placement {
     follows: bool,
-    resumed: u32,
+    /// Resumptions until the next look.
+    left: u32,
+    /// Resumptions between the last two looks.
+    between: u32,
     /// The CPUs it was allowed before we bound it.
     before: Option<CpuSet>,
+}
+
+impl Default for Placement {
+    fn default() -> Self {
+        Placement { follows: false, left: FIRST, between: FIRST, before: None }
+    }
 }
 
 impl Placement {
     /// Whether it is time to look.
     fn is_due(&mut self) -> bool {
-        self.resumed = (self.resumed + 1) % EVERY;
-        self.follows && self.resumed == 0
+        if !self.follows {
+            return false;
+        }
+        self.left -= 1;
+        self.left == 0
+    }
+
+    /// It was looked, and there was something new, or not.
+    fn looked(&mut self, news: bool) {
+        self.between = if news { FIRST } else { (self.between * 2).min(MOST) };
+        self.left = self.between;
     }
 
     /// Binds this thread to a CPU, if it was allowed there.
@@ -64,11 +84,16 @@ impl Linux {
         }
         if self.table.len() != 1 {
             self.placement.free();
-        } else if let (Ok(stat), Ok(own)) = (facts::stat(pid), sched_getcpu())
-            && stat.processor != own
-        {
+            return self.placement.looked(true);
+        }
+        let (Ok(stat), Ok(own)) = (facts::stat(pid), sched_getcpu()) else {
+            return self.placement.looked(false);
+        };
+        let apart = stat.processor != own;
+        if apart {
             self.placement.bind(stat.processor);
         }
+        self.placement.looked(apart);
     }
 }
 
@@ -102,10 +127,22 @@ mod tests {
 
     #[test]
     fn it_looks_now_and_then_if_asked_to() {
-        let due = |follows| {
+        let looks = |follows, news| {
             let mut placement = Placement { follows, ..Placement::default() };
-            (0..10 * EVERY).filter(|_| placement.is_due()).count()
+            let mut at = Vec::new();
+            for n in 1..=3 * MOST {
+                if placement.is_due() {
+                    at.push(n);
+                    placement.looked(news);
+                }
+            }
+            at
         };
-        assert_eq!((due(true), due(false)), (10, 0));
+        assert!(looks(false, false).is_empty());
+        assert_eq!(looks(true, true).len() as u32, 3 * MOST / FIRST);
+        // 64, 128, … 4096, and so on.
+        assert_eq!(looks(true, false)[..3], [FIRST, 3 * FIRST, 7 * FIRST]);
+        let late = looks(true, false);
+        assert_eq!(late[late.len() - 1] - late[late.len() - 2], MOST);
     }
 }

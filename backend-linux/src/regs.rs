@@ -4,13 +4,13 @@
 //! instruction's address; and a write that moves a task out of an interrupted call calls off that call's restart.
 
 use kernel_model::abi::{EnvRegisters, FloatRegisters, IntRegisters};
-use kernel_model::machine::{Error, RegSet, Result};
+use kernel_model::machine::{CallValues, Error, RegSet, Result};
 use zerocopy::{FromBytes, IntoBytes};
 
 use crate::facts::request_error;
 use crate::stop::Stop;
 use crate::sys::{self, FP_BYTES, Regs};
-use crate::tracee::{Held, Life, Tracee};
+use crate::tracee::{Call, Held, Life, Tracee};
 
 /// End of user addresses with four-level page tables; the kernel refuses bases above it (TASK_SIZE_MAX).
 const USER_END: u64 = 0x7fff_ffff_f000;
@@ -30,7 +30,7 @@ impl Held {
     pub(crate) fn fetch(&mut self, pid: i32) -> sys::Result<&mut Regs> {
         let regs = match self.regs.take() {
             Some(regs) => regs,
-            None => sys::get_regs(pid)?,
+            None => Box::new(sys::get_regs(pid)?),
         };
         Ok(self.regs.insert(regs))
     }
@@ -125,6 +125,24 @@ impl Tracee {
         }
     }
 
+    /// Arguments and result of the call it is stopped at. Costs one request at an exit, if nobody read the registers.
+    pub(crate) fn call_values(&mut self) -> Result<CallValues> {
+        self.in_stop(|tracee, held| {
+            // If a session looks at the registers of this exit next, they are there.
+            tracee.complete(held);
+            let Call { args, abi, returns, .. } = tracee.call;
+            let result = match (held.stop, &held.regs) {
+                (Stop::Entry, _) => None,
+                (Stop::Exit { .. }, Some(regs)) => Some(regs.rax),
+                (Stop::Exit { .. }, None) => Some(sys::peek_result(tracee.pid).map_err(request_error)?),
+                _ => return Err(Error::Invalid),
+            };
+            // The kernel sign-extends the results of 32-bit calls itself where they are errors, not where others see them.
+            let result = result.map(|rax| if abi.word() == 4 { i64::from(rax as i32) } else { rax as i64 });
+            Ok(CallValues { args, result, returns, word: abi.word() })
+        })
+    }
+
     fn shown(&mut self, held: &mut Held) -> Result<IntRegisters> {
         let back = self.trap_bytes(held);
         let at_entry = held.stop == Stop::Entry;
@@ -191,6 +209,7 @@ impl Tracee {
         self.store(held, regs)?;
         if at_entry {
             // The number stays the one it came with: what is written may as well be the result of a call to be skipped.
+            self.call.args = self.call.abi.args(&regs);
             self.call.returns = !self.call.abi.has_no_exit(new.rax);
         }
         if moved_pc && held.stop == Stop::Breakpoint {

@@ -118,8 +118,11 @@ impl Tracee {
         if info.op == libc::PTRACE_SYSCALL_INFO_EXIT {
             self.call.id += 1;
             self.call.abi = Abi::of(info.arch);
-            let number = sys::get_regs(self.pid).ok()?.orig_rax;
+            let regs = sys::get_regs(self.pid).ok()?;
+            let number = regs.orig_rax;
             self.call.number = number;
+            // A call changes no argument register, whatever it does to the result's.
+            self.call.args = self.call.abi.args(&regs);
             self.phase = Phase::Outside;
             // sigreturn leaves −1 behind (restore_sigcontext).
             return Some(Stop::Exit { silent: number == u64::MAX });
@@ -130,8 +133,13 @@ impl Tracee {
     /// A call was not seen before.
     pub(crate) fn enter_call(&mut self, info: &CallInfo) -> Stop {
         let abi = Abi::of(info.arch);
-        self.call =
-            Call { number: info.number, id: self.call.id + 1, abi, returns: !abi.has_no_exit(info.number) };
+        self.call = Call {
+            number: info.number,
+            id: self.call.id + 1,
+            abi,
+            args: info.args,
+            returns: !abi.has_no_exit(info.number),
+        };
         self.phase = Phase::Inside;
         Stop::Entry
     }

@@ -130,6 +130,8 @@ pub(crate) struct CallInfo {
     _sp: u64,
     /// The number, at an entry.
     pub(crate) number: u64,
+    /// The arguments, at an entry.
+    pub(crate) args: [u64; 6],
 }
 
 /// PTRACE_GET_SYSCALL_INFO; the kernel copies no more than is asked for.

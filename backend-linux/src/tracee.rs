@@ -30,7 +30,7 @@ pub(crate) struct Tracee {
     pub(crate) call: Call,
     /// The registers as they were let go at the entry of a call that [keeps](crate::calls::keeps_registers) all but
     /// its result.
-    pub(crate) entry_regs: Option<Regs>,
+    pub(crate) entry_regs: Option<Box<Regs>>,
     pub(crate) step: Step,
     /// An interrupt was asked for from above and is not answered.
     pub(crate) asked: bool,
@@ -44,11 +44,12 @@ pub(crate) struct Tracee {
     pub(crate) parked: Option<(u64, u64, u64)>,
     /// /proc/pid/mem of the present address space.
     pub(crate) mem: Option<File>,
+    /// Of this address space, before there was a descriptor.
+    pub(crate) reads: u32,
 }
 
 /// Where a task is in its life.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "a stop is made twice per call: no allocation there")]
 pub(crate) enum Life {
     /// Let go with this request.
     Running(Request),
@@ -90,7 +91,8 @@ pub(crate) struct Held {
     pub(crate) was_listening: bool,
     /// A step was under way, which a birth in the middle of its call does not end.
     pub(crate) was_stepping: bool,
-    pub(crate) regs: Option<Regs>,
+    /// Boxed, because most stops need none and a stop is moved about.
+    pub(crate) regs: Option<Box<Regs>>,
     /// The tracer wrote general registers.
     pub(crate) written: bool,
     /// At [`Stop::Breakpoint`]: bytes from the pc that is shown to the hardware's, once looked up; 0 once the tracer
@@ -126,11 +128,13 @@ pub(crate) enum Phase {
 }
 
 /// The call a task is in, or was in last.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Call {
     pub(crate) number: u64,
     pub(crate) id: u64,
     pub(crate) abi: Abi,
+    /// As it was made.
+    pub(crate) args: [u64; 6],
     /// Whether an exit is to be reported.
     pub(crate) returns: bool,
 }
@@ -158,7 +162,7 @@ impl Tracee {
             on_death: OnDeath::Leave,
             options: 0,
             phase: Phase::Unseen,
-            call: Call { number: 0, id: 0, abi: Abi::X64, returns: true },
+            call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true },
             entry_regs: None,
             step: Step::default(),
             asked: false,
@@ -167,6 +171,7 @@ impl Tracee {
             spawned: false,
             parked: None,
             mem: None,
+            reads: 0,
         }
     }
 

@@ -5,8 +5,8 @@
 use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::abi::{
-    EnvRegisters, Errno, Event, EventFlags, FloatRegisters, IntRegisters, OpenFlags, Pid, PtraceEvent,
-    PtraceFlags, Result, SEEK_SET, SigInfo,
+    CallRecord, EnvRegisters, Errno, Event, EventFlags, FloatRegisters, IntRegisters, OpenFlags, Pid,
+    PtraceEvent, PtraceFlags, Result, SEEK_SET, SigInfo,
 };
 use crate::scheme::{Fd, Host};
 
@@ -135,6 +135,11 @@ impl<'h> Trace<'h> {
         }
     }
 
+    /// dup of `call`.
+    pub fn call(&self) -> Result<Call<'h>> {
+        self.handle.dup("call").map(Call)
+    }
+
     /// [`resume`](Self::resume), then [`next`](Self::next).
     pub fn step(&self, mask: PtraceFlags) -> Result<Option<PtraceEvent>> {
         self.resume(mask)?;
@@ -158,6 +163,16 @@ impl<'h> Trace<'h> {
     /// close, with its result.
     pub fn close(self) -> Result<()> {
         self.handle.close()
+    }
+}
+
+/// `proc:<pid>/call`.
+pub struct Call<'h>(Handle<'h>);
+
+impl Call<'_> {
+    /// read: the call it is stopped at.
+    pub fn get(&self) -> Result<CallRecord> {
+        self.0.read_struct()
     }
 }
 

@@ -159,6 +159,19 @@ pub enum Detail {
     None,
 }
 
+/// What a call was given, and what it gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct CallValues {
+    /// Its arguments, in order, zero-extended.
+    pub args: [u64; 6],
+    /// At `CallExit`: sign-extended; −4095 to −1 is an error's number, negated.
+    pub result: Option<i64>,
+    /// Whether a `CallExit` can come: not for exit and the return from a handler.
+    pub returns: bool,
+    /// Bytes of an address in memory that the call reads.
+    pub word: u8,
+}
+
 impl Detail {
     /// There is a handler, and this machine cannot tell its address.
     pub const SOME_HANDLER: u64 = u64::MAX;
@@ -421,6 +434,13 @@ pub trait Machine {
 
     /// More about the stop the task is in.
     fn detail(&mut self, task: Task) -> Result<Detail>;
+
+    /// Arguments and result of the call a task is stopped at; apart from [`detail`](Self::detail) because it may cost more.
+    /// Errors: `Invalid` the stop is not a call's.
+    fn call_values(&mut self, task: Task) -> Result<CallValues>;
+
+    /// This machine's clock, in nanoseconds from some moment in the past. It never goes back.
+    fn now(&mut self) -> u64;
 
     /// Bytes of a register file.
     fn reg_size(&self, set: RegSet) -> usize;

@@ -8,7 +8,7 @@
 //! 1. Every method takes `&self`; a value may be used again while one of its reads waits in another thread, where the
 //!    form allows threads at all ([`crate::shared`]). Nothing here requires `Send`: ptrace is bound to a thread.
 //! 2. A call answers in full or with an [`Errno`] and no effect. Where RFC 0001 names an exception, it names the effect.
-//! 3. Only `read` (of `trace`, `event:`, and registers of a running task), `write` of `trace.g2` and [`Host::wait`] wait.
+//! 3. Only `read` (of `trace`, `log`, `event:`, and registers of a running task), `write` of `trace.g2` and [`Host::wait`] wait.
 //!    No other descriptor is affected while they do.
 //! 4. Errors are checked in the order in which RFC 0001 lists them.
 //! 5. No method has a default body: what a kernel cannot do it refuses by name.
@@ -65,7 +65,7 @@ pub trait Scheme {
     /// Errors: EBADF; EINVAL other commands.
     fn fcntl(&self, fd: Fd, command: u32, argument: u64) -> Result<u64>;
 
-    /// What of `flags` is ready now. Handles other than `trace` and `event:` are never ready (R60).
+    /// What of `flags` is ready now. Handles other than `trace`, `log` and `event:` are never ready (R60).
     fn fevent(&self, fd: Fd, flags: EventFlags) -> Result<EventFlags>;
 
     /// Type, permission bits and size.

@@ -3,6 +3,7 @@
 //! - [`harness`]: test lists whose members may be skipped with a reason; [`needs`]: what a test needs, and whether it is here.
 //! - [`rules`]: RFC 0002 as code; [`quirk`]: each rule broken, to see its test fail.
 //! - [`differential`]: random programs under random tracers, on both machines, compared.
+//! - [`observed`]: two observers of one program, compared.
 //! - [`tracer`]: the binary under test. [`cell`]: a command run so that everything it leaves behind is seen.
 //! - [`subjects`]: the programs that are traced, own guests and real tools. [`trace_text`]: what a trace file must hold.
 //! - [`elf`]: simulator images, and programs made by hand, as real executables. [`i386`]: a 32-bit one.
@@ -17,6 +18,7 @@ pub mod elf;
 pub mod harness;
 pub mod i386;
 pub mod needs;
+pub mod observed;
 pub mod procfs;
 pub mod pty;
 pub mod quirk;

@@ -1,9 +1,10 @@
 //! [`Quirky`]: a kernel with one rule broken, so that the rule's test can be seen to fail.
 //!
 //! It wraps a client and changes what crosses the file boundary: the bytes, the flags, the order, or the answer. Each rule
-//! has one quirk, in the operation where it shows: `opens`, `reads`, `writes`, `rest`. What the boundary cannot break (R32,
+//! has one quirk, in the operation where it shows: `opens`, `reads`, `writes`, `logs`, `rest`. What the boundary cannot break (R32,
 //! R33, R44: when the machine acts on signals) is broken in the simulator ([`crate::rules::stage::on_sim`]).
 
+mod logs;
 mod opens;
 mod reads;
 mod rest;
@@ -186,6 +187,7 @@ impl<I: Inner> Scheme for Quirky<I> {
     fn fevent(&self, fd: Fd, flags: EventFlags) -> Result<EventFlags> {
         match self.opened(fd) {
             Some(open) if self.rule == "R60" && !open.is_trace() => Ok(flags),
+            Some(open) if self.rule == "R107" && open.op() == "log" => Ok(EventFlags::empty()),
             _ => self.inner().fevent(fd, flags),
         }
     }

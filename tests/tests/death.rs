@@ -1,5 +1,5 @@
 //! `kill -9` of tracefd at random moments: the traced command goes on as if nothing had happened; with `--kill-on-exit`
-//! everything dies.
+//! everything dies. And of an observer (RFC 0006), whose death is to matter no more.
 //!
 //! A moment is so many bytes of trace seen, or so many rounds of a counting loop, drawn by a seeded generator from what
 //! a whole run takes. Only kills that hit while the command was alive and traced count. `TRACEFD_KILLS` asks for more
@@ -18,6 +18,15 @@ use fastrand::Rng;
 static TRIED: AtomicU64 = AtomicU64::new(0);
 static LANDED: AtomicU64 = AtomicU64::new(0);
 static LANDED_TO_KILL: AtomicU64 = AtomicU64::new(0);
+static LANDED_ON_OBSERVERS: AtomicU64 = AtomicU64::new(0);
+
+/// The command line of a tracer that writes this file, and of what it traces.
+type Tracer = fn(&Path, &[String]) -> Vec<String>;
+
+const TRACE: Tracer = |file, cmd| tracing(file, &[], cmd);
+const TRACE_TO_KILL: Tracer = |file, cmd| tracing(file, &["--kill-on-exit"], cmd);
+/// Two logs that take memory along; nothing is written.
+const OBSERVE: Tracer = |_, cmd| [&[own_program("observer"), "2".into()], cmd].concat();
 
 fn from_env(name: &str, default: u64) -> u64 {
     std::env::var(name)
@@ -30,9 +39,17 @@ fn main() -> ExitCode {
     let all: Vec<&Subject> = GUESTS.iter().chain(TOOLS).collect();
     // Some end too soon to be hit often; the others make up for them.
     let share = (wanted * 3 / 2).div_ceil(all.len() as u64);
-    for subject in &all {
+    for (n, subject) in all.iter().enumerate() {
         let subject = **subject;
-        suite.test(&format!("goes_on_{}", subject.name), subject.needs, move || goes_on(&subject, share));
+        suite.test(&format!("goes_on_{}", subject.name), subject.needs, move || {
+            goes_on(&subject, TRACE, share, &LANDED)
+        });
+        // An observer's death is a simpler case of the same: some subjects will do.
+        if n % 4 == 0 {
+            suite.test(&format!("goes_on_unobserved_{}", subject.name), subject.needs, move || {
+                goes_on(&subject, OBSERVE, share.div_ceil(2), &LANDED_ON_OBSERVERS)
+            });
+        }
         suite.test(&format!("dies_with_{}", subject.name), subject.needs, move || {
             dies(&subject, share.div_ceil(8))
         });
@@ -47,7 +64,9 @@ fn main() -> ExitCode {
             "death: {tried} kills of the tracer; hit while the command was alive and traced: {landed}, with"
         );
         eprintln!("death: --kill-on-exit {to_kill} more; wanted: {wanted}; TRACEFD_SEED={}", seed());
-        if landed < wanted {
+        let observers = LANDED_ON_OBSERVERS.load(Relaxed);
+        eprintln!("death: kills of an observer that hit likewise: {observers}; wanted: {}", wanted / 8);
+        if landed < wanted || observers < wanted / 8 {
             return ExitCode::FAILURE;
         }
     }
@@ -62,7 +81,7 @@ fn seed() -> u64 {
 struct Target<'s> {
     subject: &'s Subject,
     scratch: tempfile::TempDir,
-    options: &'static [&'static str],
+    tracer: Tracer,
     rng: Rng,
     untraced: Ended,
     bytes: u64,
@@ -70,7 +89,7 @@ struct Target<'s> {
 }
 
 impl Target<'_> {
-    fn new<'s>(subject: &'s Subject, options: &'static [&'static str]) -> Result<Target<'s>, std::io::Error> {
+    fn new(subject: &Subject, tracer: Tracer) -> Result<Target<'_>, std::io::Error> {
         let scratch = tempfile::tempdir()?;
         nix::unistd::mkfifo(&scratch.path().join("fifo"), nix::sys::stat::Mode::S_IRWXU)?;
         let dir = scratch.path().join("run");
@@ -78,7 +97,7 @@ impl Target<'_> {
         let name =
             subject.name.bytes().fold(seed(), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
         let mut target =
-            Target { subject, scratch, options, rng: Rng::with_seed(name), untraced, bytes: 0, rounds: 0 };
+            Target { subject, scratch, tracer, rng: Rng::with_seed(name), untraced, bytes: 0, rounds: 0 };
         // Whole runs: moments that never come.
         target.bytes = target.run(u64::MAX, 0)?.number("bytes");
         target.rounds = target.run(0, u64::MAX)?.number("rounds");
@@ -91,7 +110,7 @@ impl Target<'_> {
 
     fn run(&self, bytes: u64, rounds: u64) -> std::io::Result<Ended> {
         let cmd = self.subject.prepare(&self.path("run"))?;
-        run(self.scratch.path(), &self.path("run"), self.options, &cmd, bytes, rounds)
+        run(self.scratch.path(), &self.path("run"), self.tracer, &cmd, bytes, rounds)
     }
 
     /// Traces and kills at a random moment.
@@ -111,7 +130,7 @@ impl Target<'_> {
 fn run(
     scratch: &Path,
     dir: &Path,
-    options: &[&str],
+    tracer: Tracer,
     cmd: &[String],
     bytes: u64,
     rounds: u64,
@@ -125,7 +144,7 @@ fn run(
     let fifo = scratch.join("fifo");
     let trace = if bytes > 0 { fifo.clone() } else { scratch.join("trace") };
     let kill = Kill { after_bytes: (fifo, bytes), after_rounds: rounds, mark };
-    Cell { kill: Some(kill), ..Cell::at(dir) }.run(&tracing(&trace, options, &marked))
+    Cell { kill: Some(kill), ..Cell::at(dir) }.run(&tracer(&trace, &marked))
 }
 
 /// Did it hit a command that was alive and traced?
@@ -139,14 +158,14 @@ fn nothing_left(ended: &Ended) -> Outcome {
     })
 }
 
-fn goes_on(subject: &Subject, share: u64) -> Outcome {
-    let mut target = Target::new(subject, &[])?;
+fn goes_on(subject: &Subject, tracer: Tracer, share: u64, hit: &AtomicU64) -> Outcome {
+    let mut target = Target::new(subject, tracer)?;
     let mut hits = 0;
     for _ in 0..share * 4 {
         let ended = target.strike()?;
         nothing_left(&ended)?;
         if landed(&ended) {
-            LANDED.fetch_add(1, Relaxed);
+            hit.fetch_add(1, Relaxed);
             hits += 1;
             let moment = format!("after {} bytes, {} rounds", ended.number("bytes"), ended.number("rounds"));
             same(&format!("status {moment}"), &target.untraced.status, &ended.said("main").join(", "))?;
@@ -185,7 +204,7 @@ fn beside_windows(subject: &Subject, text: &str) -> String {
 
 /// All that was traced dies; nothing that was started stays.
 fn dies(subject: &Subject, share: u64) -> Outcome {
-    let mut target = Target::new(subject, &["--kill-on-exit"])?;
+    let mut target = Target::new(subject, TRACE_TO_KILL)?;
     for _ in 0..share {
         let ended = target.strike()?;
         nothing_left(&ended)?;
@@ -209,7 +228,7 @@ fn endless(share: u64) -> Outcome {
     for _ in 0..share {
         TRIED.fetch_add(1, Relaxed);
         let (bytes, rounds) = (rng.u64(40_000..400_000), rng.u64(0..1000));
-        let ended = run(scratch.path(), scratch.path(), &["--kill-on-exit"], &guest, bytes, rounds)?;
+        let ended = run(scratch.path(), scratch.path(), TRACE_TO_KILL, &guest, bytes, rounds)?;
         nothing_left(&ended)?;
         ensure(landed(&ended), || format!("not traced: {:?}", ended.report))?;
         LANDED_TO_KILL.fetch_add(1, Relaxed);

@@ -72,7 +72,10 @@ impl<M: Machine> Core<M> {
     /// The client's seat at this task.
     pub fn seat_at(&self, client: ClientId, pid: Pid) -> Option<SeatRef> {
         let tracee = &self.tasks[self.pids.get(&pid)?.0];
-        let seat = *tracee.seats.iter().find(|seat| self.seats[seat.0].owner == client)?;
+        let seat = *tracee.seats.iter().find(|seat| {
+            let seat = &self.seats[seat.0];
+            seat.owner == client && seat.observer.is_none()
+        })?;
         Some(SeatRef { seat, serial: self.seats[seat.0].serial })
     }
 

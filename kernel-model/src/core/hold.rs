@@ -1,7 +1,7 @@
 //! The one rule: a stop has holders, and when the last one lets go the task resumes, or is left if no seat wants it.
 
-use super::{Core, Holder, Phase, TaskKey};
-use crate::machine::{Demand, Leave, Machine, OnDeath, Verdict};
+use super::{Core, Holder, On, Phase, TaskKey};
+use crate::machine::{Demand, Leave, Machine, OnDeath, Signal, Verdict};
 
 impl<M: Machine> Core<M> {
     pub(super) fn holds(&self, key: TaskKey, holder: Holder) -> bool {
@@ -34,7 +34,7 @@ impl<M: Machine> Core<M> {
         if !tracee.holders.is_empty() {
             return;
         }
-        let waited_for = self.waiters.iter().any(|(_, waiter)| waiter.on == super::On::Stop(key));
+        let waited_for = self.waiters.iter().any(|(_, waiter)| waiter.on == On::Stop(key));
         match tracee.phase {
             Phase::Free => {}
             Phase::Gone => self.forget(key),
@@ -55,6 +55,15 @@ impl<M: Machine> Core<M> {
         }
     }
 
+    /// Kills a task that nobody holds, and ends its tracing unless there are observers, who are still to be told.
+    pub(super) fn end(&mut self, key: TaskKey) {
+        let tracee = &self.tasks[key.0];
+        if !tracee.seats.is_empty() && self.machine.signal(tracee.id.pid, Signal::KILL).is_ok() {
+            return self.settle(key);
+        }
+        self.part(key, Leave::Dead);
+    }
+
     /// Ends the tracing of a task. Its seats, if any are left, learn of its end only if it was spawned here.
     pub(super) fn part(&mut self, key: TaskKey, leave: Leave) {
         let tracee = &mut self.tasks[key.0];
@@ -62,6 +71,10 @@ impl<M: Machine> Core<M> {
         tracee.verdict = Verdict::Proceed;
         let task = tracee.task;
         let _ = self.machine.detach(task, leave);
+        for seat in self.tasks[key.0].seats.clone() {
+            self.readable.push(seat);
+            self.wake(On::Seat(seat));
+        }
         self.forget(key);
     }
 

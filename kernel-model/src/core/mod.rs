@@ -7,12 +7,16 @@
 //!   nobody opens, registers read in passing: all are that rule.
 //! - A **waiter** is one operation that could not finish. A report wakes it; who sleeps, and how, is not decided here.
 //!
-//! `seat` and `filter` are what front-ends call, `report` what the machine causes, `hold` the one rule, `waiter` and `access`
+//! - An **observer** is a seat that never holds; what it is told goes into a log.
+//!
+//! `seat`, `filter` and `log` (with `capture`) are what front-ends call, `report` what the machine causes, `hold` the one rule, `waiter` and `access`
 //! the rest.
 
 mod access;
+mod capture;
 mod filter;
 mod hold;
+mod log;
 mod report;
 mod seat;
 mod waiter;
@@ -23,14 +27,15 @@ use std::sync::Arc;
 use slab::Slab;
 
 pub use access::Policy;
+pub use capture::{Capture, Table, Value, What, When};
 pub use filter::{Inherit, SeatRef, Sets};
 pub use seat::{Grab, Order};
 pub use waiter::{On, WaiterId};
 
 use crate::abi::Status;
 use crate::machine::{
-    Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Pid, Program, Result, SigInfo, Task,
-    Verdict, Wait,
+    Demand, Detail, Error, Facts, Filter, Machine, OnDeath, Pid, Program, Result, SigInfo, Task, Verdict,
+    Wait,
 };
 
 /// A client's number.
@@ -124,6 +129,8 @@ struct Seat {
     offered: Vec<TaskKey>,
     grab: Option<Grab>,
     on_leave: OnDeath,
+    /// It never holds, and what it is told goes into a log.
+    observer: Option<log::Observer>,
 }
 
 /// A spawned process, until its status is fetched.
@@ -139,6 +146,7 @@ pub struct Core<M> {
     machine: M,
     tasks: Slab<Tracee>,
     seats: Slab<Seat>,
+    logs: Slab<log::Log>,
     /// Seats taken so far.
     serials: u64,
     waiters: Slab<waiter::Waiter>,
@@ -157,6 +165,7 @@ impl<M: Machine> Core<M> {
             machine,
             tasks: Slab::new(),
             seats: Slab::new(),
+            logs: Slab::new(),
             serials: 0,
             waiters: Slab::new(),
             slots: Vec::new(),
@@ -270,7 +279,7 @@ impl<M: Machine> Core<M> {
         for key in held {
             if self.tasks[key.0].pushed_filter.is_some() {
                 self.tasks[key.0].holders.clear();
-                self.part(key, Leave::Dead);
+                self.end(key);
             } else {
                 self.let_go(key, Holder::Spawner(client), Verdict::Proceed);
             }

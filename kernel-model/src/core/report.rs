@@ -1,7 +1,35 @@
 //! What a report of the machine does: notices into queues, holders onto the stop, waiters awake.
 
 use super::{Core, Grab, Holder, Identity, Notice, On, Phase, SeatId, TaskKey, UNKNOWN_START};
-use crate::machine::{Demand, Detail, Leave, Machine, Report, Task, Verdict};
+use crate::machine::{CallValues, Demand, Detail, Leave, Machine, Pid, Report, Task, Verdict};
+
+/// What was asked of the machine for one report: once, however many want to know.
+#[derive(Default)]
+pub(super) struct Asked {
+    detail: Option<Detail>,
+    values: Option<Option<CallValues>>,
+    now: Option<u64>,
+    process: Option<Pid>,
+}
+
+impl Asked {
+    pub(super) fn detail(&mut self, machine: &mut impl Machine, task: Task) -> Detail {
+        *self.detail.get_or_insert_with(|| machine.detail(task).unwrap_or(Detail::None))
+    }
+
+    pub(super) fn values(&mut self, machine: &mut impl Machine, task: Task) -> Option<CallValues> {
+        *self.values.get_or_insert_with(|| machine.call_values(task).ok())
+    }
+
+    /// The process that a newborn belongs to.
+    pub(super) fn process(&mut self, machine: &mut impl Machine, child: Pid) -> Pid {
+        *self.process.get_or_insert_with(|| machine.facts(child).map_or(child, |facts| facts.process))
+    }
+
+    pub(super) fn now(&mut self, machine: &mut impl Machine) -> u64 {
+        *self.now.get_or_insert_with(|| machine.now())
+    }
+}
 
 impl<M: Machine> Core<M> {
     pub(super) fn report(&mut self, task: Task, report: Report) {
@@ -27,12 +55,17 @@ impl<M: Machine> Core<M> {
         if let Some(child) = child {
             self.tasks[child.0].pushed_filter = self.tasks[key.0].pushed_filter.clone();
         }
-        let mut detail = None;
+        let mut asked = Asked::default();
         for n in 0..self.tasks[key.0].seats.len() {
             let seat = self.tasks[key.0].seats[n];
-            self.tell(key, seat, report, child, &mut detail);
+            if self.seats[seat.0].observer.is_some() {
+                self.note(key, seat, report, &mut asked);
+            } else {
+                self.tell(key, seat, report, child, &mut asked);
+            }
         }
-        if let Some(child) = child {
+        if let (Some(child), Some((_, pid))) = (child, born) {
+            self.inherit_observers(key, child, pid, &mut asked);
             self.settle(child);
         }
         self.catch_waiters(key);
@@ -46,7 +79,7 @@ impl<M: Machine> Core<M> {
         seat: SeatId,
         report: Report,
         child: Option<TaskKey>,
-        detail: &mut Option<Detail>,
+        asked: &mut Asked,
     ) {
         let s = &mut self.seats[seat.0];
         let kind = report.kind();
@@ -63,10 +96,10 @@ impl<M: Machine> Core<M> {
             }
         }
         let wants_detail = matches!(kind, Demand::CALL_ENTRY | Demand::CALL_EXIT | Demand::SIGNAL);
-        let detail = match *detail {
-            _ if !wants_detail || !told => Detail::None,
-            Some(detail) => detail,
-            None => *detail.insert(self.machine.detail(self.tasks[key.0].task).unwrap_or(Detail::None)),
+        let detail = if wants_detail && told {
+            asked.detail(&mut self.machine, self.tasks[key.0].task)
+        } else {
+            Detail::None
         };
         if told && wants_detail && !self.seats[seat.0].wants(kind, detail) {
             return;
@@ -116,8 +149,13 @@ impl<M: Machine> Core<M> {
         if let (Some(child), Some(status)) = (self.children.get_mut(&pid), status) {
             child.status = Some(status);
         }
-        for n in 0..self.tasks[key.0].seats.len() {
-            let seat = self.tasks[key.0].seats[n];
+        let mut asked = Asked::default();
+        // Observers of descendants leave meanwhile.
+        for seat in self.tasks[key.0].seats.clone() {
+            if self.seats[seat.0].observer.is_some() {
+                self.note(key, seat, Report::Gone { status }, &mut asked);
+                continue;
+            }
             if self.seats[seat.0].notes.contains(Demand::GONE) {
                 let value = status.map_or(u64::MAX, |status| u64::from(status.0));
                 self.push(seat, Notice { kind: Demand::GONE, value, detail: Detail::None });

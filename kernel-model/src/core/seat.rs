@@ -1,7 +1,7 @@
 //! What a front-end does with a seat: take, order, hold, drain, leave.
 
 use super::{ClientId, Core, Holder, Identity, Notice, Phase, Seat, SeatId, TaskKey};
-use crate::machine::{Demand, Error, Leave, Machine, OnDeath, Pid, Result, Verdict};
+use crate::machine::{Demand, Error, Machine, OnDeath, Pid, Result, Verdict};
 
 /// A stop that a seat asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -31,33 +31,28 @@ impl<M: Machine> Core<M> {
     ///
     /// Errors: those of [`Machine::attach`]; `Denied` a task with a pushed filter must be killed when the seat is left.
     pub fn take(&mut self, owner: ClientId, id: Identity, on_leave: OnDeath) -> Result<SeatId> {
-        let known = self.pids.get(&id.pid).copied().filter(|&key| self.is_live(key));
-        let key = match known {
-            Some(key) if self.tasks[key.0].pushed_filter.is_some() && on_leave == OnDeath::Leave => {
-                return Err(Error::Denied);
-            }
-            Some(key) => key,
-            None => {
-                let task = self.machine.attach(id.pid, on_leave)?;
-                self.adopt(task, id, Phase::Running)
-            }
-        };
+        let key = self.key_of(id, on_leave)?;
+        if self.tasks[key.0].pushed_filter.is_some() && on_leave == OnDeath::Leave {
+            return Err(Error::Denied);
+        }
         let sets = self.first_sets(owner, key);
-        self.serials += 1;
-        let seat = SeatId(self.seats.insert(Seat {
-            owner,
-            serial: self.serials,
-            task: key,
-            stops: Demand::empty(),
-            notes: Demand::empty(),
-            sets,
-            queue: Default::default(),
-            offered: Vec::new(),
-            grab: None,
-            on_leave,
-        }));
+        let seat = self.sit(
+            key,
+            Seat {
+                owner,
+                serial: 0,
+                task: key,
+                stops: Demand::empty(),
+                notes: Demand::empty(),
+                sets,
+                queue: Default::default(),
+                offered: Vec::new(),
+                grab: None,
+                on_leave,
+                observer: None,
+            },
+        );
         let tracee = &mut self.tasks[key.0];
-        tracee.seats.push(seat);
         let mut vacant = false;
         tracee.holders.retain(|holder| {
             let keep = matches!(holder, Holder::Seat(_) | Holder::Waiter(_));
@@ -67,16 +62,34 @@ impl<M: Machine> Core<M> {
         if vacant {
             tracee.holders.push(Holder::Seat(seat));
         }
-        if known.is_some() {
-            self.push_on_death(key);
-        }
-        self.push_filter(key);
         Ok(seat)
     }
 
-    /// Whether somebody has a seat at this task. Front-ends that allow one session ask.
+    /// The live task with this pid, attached if it was not.
+    pub(super) fn key_of(&mut self, id: Identity, on_leave: OnDeath) -> Result<TaskKey> {
+        match self.pids.get(&id.pid).copied().filter(|&key| self.is_live(key)) {
+            Some(key) => Ok(key),
+            None => {
+                let task = self.machine.attach(id.pid, on_leave)?;
+                Ok(self.adopt(task, id, Phase::Running))
+            }
+        }
+    }
+
+    /// Enters a seat, and tells the machine what follows from it.
+    pub(super) fn sit(&mut self, key: TaskKey, seat: Seat) -> SeatId {
+        self.serials += 1;
+        let seat = SeatId(self.seats.insert(Seat { serial: self.serials, ..seat }));
+        self.tasks[key.0].seats.push(seat);
+        self.push_on_death(key);
+        self.push_filter(key);
+        seat
+    }
+
+    /// Whether somebody controls this task. Front-ends that allow one session ask; observers do not count.
     pub fn is_taken(&self, pid: Pid) -> bool {
-        self.pids.get(&pid).is_some_and(|key| !self.tasks[key.0].seats.is_empty())
+        let controls = |seat: &SeatId| self.seats[seat.0].observer.is_none();
+        self.pids.get(&pid).is_some_and(|key| self.tasks[key.0].seats.iter().any(controls))
     }
 
     /// Stops the seat's task as soon as possible.
@@ -132,7 +145,7 @@ impl<M: Machine> Core<M> {
 
     /// Whether reading the seat's queue would not wait: something is queued, or the end has come.
     pub fn is_readable(&self, seat: SeatId) -> bool {
-        self.has_notices(seat) || self.is_gone(seat)
+        self.is_log_readable(seat).unwrap_or_else(|| self.has_notices(seat) || self.is_gone(seat))
     }
 
     /// The pid of the seat's task now.
@@ -171,7 +184,7 @@ impl<M: Machine> Core<M> {
         tracee.holders.retain(|&h| h != Holder::Seat(seat));
         let live = matches!(tracee.phase, Phase::Running | Phase::Stopped);
         if live && on_leave == OnDeath::Kill {
-            self.part(key, Leave::Dead);
+            self.end(key);
         } else {
             if live && !tracee.seats.is_empty() {
                 self.push_on_death(key);

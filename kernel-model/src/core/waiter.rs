@@ -2,7 +2,9 @@
 //! calls [`Core::finish`]: a waiter may hold a task until then.
 
 use super::{Core, Holder, Identity, Phase, SeatId, TaskKey};
-use crate::machine::{Demand, Error, Machine, OnDeath, Pid, RegSet, Result, State, Verdict};
+use crate::machine::{
+    CallValues, Demand, Detail, Error, Machine, OnDeath, Pid, RegSet, Result, State, Verdict,
+};
 
 /// A waiter's number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
@@ -95,6 +97,26 @@ impl<M: Machine> Core<M> {
                 Err(Err(error))
             }
         }
+    }
+
+    /// The call a task is stopped at: number, sequence id, ABI, values.
+    ///
+    /// Errors: `Gone`; `Invalid` it is not stopped, or not at a call.
+    pub fn call_of(&mut self, id: Identity) -> Result<(u64, u64, u64, CallValues)> {
+        let id = self.current(id);
+        let key = match self.pids.get(&id.pid) {
+            Some(&key) if self.tasks[key.0].phase == Phase::Stopped => key,
+            _ if self.machine.start(id.pid)? == id.start => return Err(Error::Invalid),
+            _ => return Err(Error::Gone),
+        };
+        self.know_start(key)?;
+        let tracee = &self.tasks[key.0];
+        let task = tracee.task;
+        if tracee.id.start != id.start {
+            return Err(Error::Gone);
+        }
+        let Detail::Call { number, id, abi } = self.machine.detail(task)? else { return Err(Error::Invalid) };
+        Ok((number, id, abi, self.machine.call_values(task)?))
     }
 
     /// The task, attached for the moment if it was not.

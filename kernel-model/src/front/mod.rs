@@ -4,16 +4,18 @@
 //! to the table, and what the variant does for each file operation; nothing in `core` changes for it.
 
 mod events;
+mod log;
 mod redox;
 mod redox_g2;
 mod sets;
 mod state;
+mod table;
 mod text;
 mod words;
 
 pub(crate) use events::{Queues, subscribe};
 
-use crate::abi::{Errno, EventFlags, OpenFlags, Pid, Result, SigInfo, Stat};
+use crate::abi::{CallRecord, Errno, EventFlags, OpenFlags, Pid, Result, SigInfo, Stat};
 use crate::core::{ClientId, Core, Identity, Policy, SeatId, WaiterId};
 use crate::machine::{Machine, RegSet, Which};
 use crate::scheme::Caller;
@@ -41,8 +43,10 @@ pub(crate) enum Node {
     Mem(state::Mem),
     Regs(state::Regs),
     Info(state::Info),
+    Call(state::Call),
     Text(text::Text),
     Set(sets::Set),
+    Log(log::Log),
     Events(usize),
 }
 
@@ -70,13 +74,14 @@ enum Needs {
 }
 
 /// The table of `proc:<pid>/<op>`.
-fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 14] {
+fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 16] {
     use Needs::{Control, Life, Nothing};
     [
         ("trace", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, false)),
         ("trace.x", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, true)),
         ("trace.g2", Control, redox_g2::Trace::open),
         ("mem", Control, |_, id, _| Ok(Node::Mem(state::Mem::new(id)))),
+        ("call", Control, |_, id, _| Ok(Node::Call(state::Call::new(id)))),
         ("regs/int", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Int)))),
         ("regs/float", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Float)))),
         ("regs/env", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Env)))),
@@ -84,6 +89,7 @@ fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 14] {
         ("sets/entry", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Entry)),
         ("sets/exit", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Exit)),
         ("sets/signal", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Signal)),
+        ("log", Control, |ctx, id, _| log::Log::open(ctx, id)),
         ("exe", Life, |ctx, id, _| text::exe(ctx.core, id)),
         ("threads", Life, |ctx, id, _| text::threads(ctx.core, id)),
         ("status", Nothing, |ctx, id, _| text::status(ctx.core, id)),
@@ -161,8 +167,10 @@ impl Node {
             Node::Mem(mem) => Some(mem.pid()),
             Node::Regs(regs) => Some(regs.pid()),
             Node::Info(info) => Some(info.pid()),
+            Node::Call(call) => Some(call.pid()),
             Node::Text(text) => text.pid(),
             Node::Set(set) => set.pid(core),
+            Node::Log(log) => Some(core.pid_of(log.seat())),
             Node::Events(_) => None,
         }
     }
@@ -172,6 +180,7 @@ impl Node {
         match self {
             Node::Trace(trace) => Some(trace.seat()),
             Node::TraceG2(trace) => Some(trace.seat()),
+            Node::Log(log) => Some(log.seat()),
             _ => None,
         }
     }
@@ -188,8 +197,10 @@ impl Node {
             Node::Mem(mem) => mem.read(ctx, buf).into(),
             Node::Regs(regs) => regs.read(ctx, buf),
             Node::Info(info) => info.read(ctx, buf).into(),
+            Node::Call(call) => call.read(ctx, buf).into(),
             Node::Text(text) => Step::Done(Ok(text.read(buf))),
             Node::Set(set) => set.read(ctx, buf).into(),
+            Node::Log(log) => log.read(ctx, flags, buf),
             Node::Events(queue) => events::read(ctx, *queue, flags, buf),
         }
     }
@@ -206,7 +217,8 @@ impl Node {
             Node::Mem(mem) => mem.write(ctx, buf).into(),
             Node::Regs(regs) => regs.write(ctx, buf),
             Node::Set(set) => set.write(ctx, buf).into(),
-            Node::Info(_) | Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
+            Node::Log(log) => log.write(ctx, buf).into(),
+            Node::Info(_) | Node::Call(_) | Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
         }
     }
 
@@ -215,9 +227,13 @@ impl Node {
             Node::Mem(mem) => mem.seek(offset, whence),
             Node::Text(text) => text.seek(offset, whence),
             Node::Set(set) => set.seek(offset, whence),
-            Node::Trace(_) | Node::TraceG2(_) | Node::Regs(_) | Node::Info(_) | Node::Events(_) => {
-                Err(Errno::EBADF)
-            }
+            Node::Trace(_)
+            | Node::TraceG2(_)
+            | Node::Regs(_)
+            | Node::Info(_)
+            | Node::Call(_)
+            | Node::Log(_)
+            | Node::Events(_) => Err(Errno::EBADF),
         }
     }
 
@@ -234,6 +250,7 @@ impl Node {
             Node::Text(text) => (0o444, text.left()),
             Node::Regs(regs) => (0o666, ctx.core.reg_size(regs.set()) as u64),
             Node::Info(_) => (0o444, SigInfo::SIZE as u64),
+            Node::Call(_) => (0o444, CallRecord::SIZE as u64),
             _ => (0o666, 0),
         };
         Stat { mode: Stat::MODE_FILE | mode, size }
@@ -250,8 +267,12 @@ impl Node {
                 queues.forget_seat(trace.seat());
                 core.leave(trace.seat());
             }
+            Node::Log(log) => {
+                queues.forget_seat(log.seat());
+                core.close_log(log.seat());
+            }
             Node::Events(queue) => queues.remove(queue),
-            Node::Mem(_) | Node::Regs(_) | Node::Info(_) | Node::Text(_) | Node::Set(_) => {}
+            Node::Mem(_) | Node::Regs(_) | Node::Info(_) | Node::Call(_) | Node::Text(_) | Node::Set(_) => {}
         }
     }
 }

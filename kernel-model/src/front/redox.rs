@@ -93,6 +93,8 @@ pub(super) fn mask_of(buf: &[u8], more: PtraceFlags) -> Result<Option<PtraceFlag
 pub(crate) struct Trace {
     seat: SeatId,
     experimental: bool,
+    /// The latest mask and what it asks: most writes repeat it.
+    latest: (PtraceFlags, Order),
 }
 
 impl Trace {
@@ -102,7 +104,8 @@ impl Trace {
         flags: OpenFlags,
         experimental: bool,
     ) -> Result<Node> {
-        Ok(Node::Trace(Trace { seat: take(ctx, id, flags)?, experimental }))
+        let latest = (PtraceFlags::empty(), order(PtraceFlags::empty()));
+        Ok(Node::Trace(Trace { seat: take(ctx, id, flags)?, experimental, latest }))
     }
 
     pub(crate) fn seat(&self) -> SeatId {
@@ -115,7 +118,10 @@ impl Trace {
         ctx.core.refuse_offered(self.seat);
         let more = if self.experimental { PtraceFlags::EXPERIMENTS } else { PtraceFlags::empty() };
         let Some(mask) = mask_of(buf, more)? else { return Ok(0) };
-        ctx.core.order(self.seat, order(mask))?;
+        if self.latest.0 != mask {
+            self.latest = (mask, order(mask));
+        }
+        ctx.core.order(self.seat, self.latest.1)?;
         Ok(8)
     }
 

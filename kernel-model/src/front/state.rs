@@ -1,10 +1,11 @@
-//! `mem`, `regs/*` and `siginfo`: the task's state as bytes. They need no session.
+//! `mem`, `regs/*`, `call` and `siginfo`: the task's state as bytes. They need no session.
+
+use zerocopy::IntoBytes;
 
 use super::{Ctx, Step};
-use crate::abi::{Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET, SigInfo};
+use crate::abi::{CallRecord, Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET, SigInfo};
 use crate::core::Identity;
 use crate::machine::{Machine, RegSet};
-use zerocopy::IntoBytes;
 
 /// A cursor over the address space. Memory is reached whether the task runs or not.
 #[derive(Clone, Hash, Debug)]
@@ -104,6 +105,33 @@ impl Info {
         let info = ctx.core.siginfo(self.id)?.ok_or(Errno::ENODATA)?;
         let n = buf.len().min(SigInfo::SIZE);
         buf[..n].copy_from_slice(&info.as_bytes()[..n]);
+        Ok(n)
+    }
+}
+
+/// The call a task is stopped at: no cursor, as a register file, but nothing is stopped for it.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct Call {
+    id: Identity,
+}
+
+impl Call {
+    pub(super) fn new(id: Identity) -> Call {
+        Call { id }
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        self.id.pid
+    }
+
+    /// ESRCH; EINVAL it is not stopped at a call. A short buffer gets the first bytes.
+    pub(super) fn read<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, buf: &mut [u8]) -> Result<usize> {
+        let (number, id, abi, values) = ctx.core.call_of(self.id)?;
+        let ended = values.result.is_some().into();
+        let result = values.result.unwrap_or(0);
+        let record = CallRecord { number, id, abi, args: values.args, result, ended };
+        let n = CallRecord::SIZE.min(buf.len());
+        buf[..n].copy_from_slice(&record.as_bytes()[..n]);
         Ok(n)
     }
 }

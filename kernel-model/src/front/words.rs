@@ -20,18 +20,10 @@ pub(super) enum Part {
 pub(super) fn parse(text: &str, sets: &mut Sets, part: Part, names: &[CallName]) -> Option<()> {
     let words = text.split([' ', '\t', '\n', ',']).filter(|word| !word.is_empty());
     let inherit = words.clone().any(|word| word == "inherit");
-    let words = words.filter(|word| *word != "inherit").map(|word| match word.strip_prefix('!') {
-        Some(word) => (word, false),
-        None => (word, true),
-    });
-    let first = words.clone().next();
-    let all = first.is_none_or(|(_, member)| !member);
+    let words = words.filter(|word| *word != "inherit");
     match part {
         Part::Entry | Part::Exit => {
-            let mut set = if all { CallSet::ALL } else { CallSet::NONE };
-            for (word, member) in words {
-                put_calls(word, member, &mut set, names)?;
-            }
+            let set = calls(words, names)?;
             if part == Part::Entry {
                 (sets.filter.entry, sets.inherit.entry) = (set, inherit);
             } else {
@@ -39,8 +31,11 @@ pub(super) fn parse(text: &str, sets: &mut Sets, part: Part, names: &[CallName])
             }
         }
         Part::Signal => {
-            let mut set = if all { SignalSet::ALL } else { SignalSet::NONE };
-            for (word, member) in words {
+            let mut set = SignalSet::ALL;
+            for (n, (word, member)) in words.map(negation).enumerate() {
+                if n == 0 && member {
+                    set = SignalSet::NONE;
+                }
                 put_signal(word, member, &mut set)?;
             }
             (sets.filter.signal, sets.inherit.signal) = (set, inherit);
@@ -49,8 +44,28 @@ pub(super) fn parse(text: &str, sets: &mut Sets, part: Part, names: &[CallName])
     Some(())
 }
 
+/// Words about calls as a set. `None`: one means nothing.
+pub(super) fn calls<'t>(words: impl Iterator<Item = &'t str>, names: &[CallName]) -> Option<CallSet> {
+    let mut set = CallSet::ALL;
+    for (n, (word, member)) in words.map(negation).enumerate() {
+        if n == 0 && member {
+            set = CallSet::NONE;
+        }
+        put_calls(word, member, &mut set, names)?;
+    }
+    Some(set)
+}
+
+/// The word without its `!`, and whether it had none.
+fn negation(word: &str) -> (&str, bool) {
+    match word.strip_prefix('!') {
+        Some(word) => (word, false),
+        None => (word, true),
+    }
+}
+
 /// Digits only: no sign.
-fn number(word: &str) -> Option<u64> {
+pub(super) fn number(word: &str) -> Option<u64> {
     if word.bytes().all(|byte| byte.is_ascii_digit()) { word.parse().ok() } else { None }
 }
 

@@ -1,6 +1,6 @@
-//! [`Log`]: one line per transition, with its reason; and [`Bell`], which ends a wait from another thread.
+//! [`Log`]: one line per transition, with its reason; [`Bell`], which ends a wait from another thread; and [`Clock`].
 //!
-//! Neither is part of what the system *is*: two simulators that differ only here are equal and hash alike.
+//! None is part of what the system *is*: two simulators that differ only here are equal and hash alike.
 
 use std::collections::VecDeque;
 use std::hash::{Hash, Hasher};
@@ -36,6 +36,10 @@ impl Log {
         self.lines.iter().map(String::as_str)
     }
 }
+
+/// Turns taken. Programs cannot ask for it, so it decides nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Clock(pub(super) u64);
 
 /// Remembers that it was rung until someone listens. A copy of a simulator has a bell of its own.
 #[derive(Debug, Default)]
@@ -90,4 +94,4 @@ macro_rules! beside_the_point {
     )*};
 }
 
-beside_the_point!(Log, Bell);
+beside_the_point!(Log, Bell, Clock);

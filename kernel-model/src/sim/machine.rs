@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{EnvRegisters, FloatRegisters, IntRegisters, Pid, Signal};
 use crate::machine::{
-    CallName, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program, RegSet, Report,
-    Result, SigInfo, State, Task, Verdict, Wait, Wake, Which,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program,
+    RegSet, Report, Result, SigInfo, State, Task, Verdict, Wait, Wake, Which,
 };
 
 use super::frames::back_up;
@@ -142,6 +142,28 @@ impl Machine for Sim {
             _ => return Ok(Detail::None),
         };
         Ok(Detail::Signal { signal, handler: process.signals.action(signal).handler })
+    }
+
+    fn call_values(&mut self, task: Task) -> Result<CallValues> {
+        let (process, report) = self.stopped(task)?;
+        let int = process.cpu.int;
+        let result = match report {
+            Report::CallEntry => None,
+            Report::CallExit => Some(int.rax as i64),
+            _ => return Err(Error::Invalid),
+        };
+        let number = process.call.map_or(0, |call| call.number);
+        let returns = !matches!(number, names::EXIT | names::EXIT_GROUP | names::RT_SIGRETURN);
+        Ok(CallValues {
+            args: [int.rdi, int.rsi, int.rdx, int.r10, int.r8, int.r9],
+            result,
+            returns,
+            word: 8,
+        })
+    }
+
+    fn now(&mut self) -> u64 {
+        self.clock.0
     }
 
     fn reg_size(&self, set: RegSet) -> usize {

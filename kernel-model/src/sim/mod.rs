@@ -46,7 +46,7 @@ use crate::machine::{OnDeath, Report, Task, Verdict};
 
 use asm::{AsmError, Image};
 use files::File;
-use log::{Bell, Log};
+use log::{Bell, Clock, Log};
 pub use names::{CALLS, CallInfo, SimNames, call, constant};
 use process::{Kind, Process};
 
@@ -148,6 +148,7 @@ pub struct Sim {
     last: Pid,
     log: Log,
     bell: Bell,
+    clock: Clock,
 }
 
 const INIT: Pid = Pid(1);
@@ -178,6 +179,7 @@ impl Sim {
             random: config.seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1,
             last: Pid(0),
             log: Log::new(config.log),
+            clock: Clock::default(),
             bell: Bell::new(config.quirks.contains(Quirks::LOSES_WAKES)),
             config,
         }

@@ -94,6 +94,7 @@ impl Sim {
         if !self.is_runnable(pid) {
             return;
         }
+        self.clock.0 += 1;
         let process = self.process(pid);
         if process.killed && !process.is_ending() {
             process.next = Next::Die(Status::killed(Signal::KILL));

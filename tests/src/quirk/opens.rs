@@ -23,6 +23,12 @@ impl<I: Inner> Quirky<I> {
             }
             "R3" if foreign && self.caller.uid == 0 => return Err(Errno::EPERM),
             "R6" if foreign && PUBLIC.contains(&op) => return Err(Errno::EPERM),
+            "R100" if op == "log" => {
+                self.inner().open(&sibling(path, "trace"), OpenFlags::O_TRUNC)?;
+            }
+            "R101" if op == "log" && self.state().open.values().any(|open| open.path == path) => {
+                return Err(Errno::EBUSY);
+            }
             "R8" => flags -= OpenFlags::O_TRUNC,
             "R56" => flags -= OpenFlags::O_EXCL,
             "R92" => flags |= OpenFlags::O_EXCL,
@@ -45,6 +51,10 @@ impl<I: Inner> Quirky<I> {
             answer => answer?,
         };
         self.remember(fd, path, flags);
+        if op == "log" && self.rule == "R103" {
+            let trace = self.inner().open(&sibling(path, "trace"), OpenFlags::empty())?;
+            self.inner().close(trace)?;
+        }
         if is_trace {
             self.state().traced.insert(path.to_owned());
             if self.rule == "R70" || (self.rule == "R47" && foreign) {
@@ -60,6 +70,7 @@ impl<I: Inner> Quirky<I> {
         match self.rule {
             "R2" => !own,
             "R4" => own,
+            "R102" => path.ends_with("/log"),
             "F1" => self.caller.gid == 0,
             _ => false,
         }

@@ -24,6 +24,8 @@ impl<I: Inner> Quirky<I> {
                 buf[..n].make_ascii_uppercase();
                 Ok(n)
             }
+            "log" => self.read_log(fd, buf),
+            "call" => self.read_call(fd, buf),
             "siginfo" => match (self.rule, self.inner().read(fd, buf)) {
                 ("R140", Ok(n)) => Ok(n.min(SigInfo::SIZE / 2)),
                 ("R141", Ok(n)) => {
@@ -36,6 +38,23 @@ impl<I: Inner> Quirky<I> {
             "proc:features" if self.rule == "R74" => Ok(0),
             _ => self.inner().read(fd, buf),
         }
+    }
+
+    /// R77: numbered as if it were another. R78: as the call was made at first. R79: an answer in any case.
+    fn read_call(&self, fd: Fd, buf: &mut [u8]) -> Result<usize> {
+        let answer = self.inner().read(fd, buf);
+        match (self.rule, answer) {
+            ("R77", Ok(n)) if n > 8 => buf[8] ^= 1,
+            ("R78", Ok(_)) => {
+                let mut state = self.state();
+                let first =
+                    state.seen.entry(("call".into(), 0, buf.len())).or_insert_with(|| vec![9; buf.len()]);
+                buf.copy_from_slice(first);
+            }
+            ("R79", Err(Errno::EINVAL)) => return Ok(buf.len()),
+            _ => {}
+        }
+        answer
     }
 
     fn read_trace(&self, fd: Fd, open: &Open, buf: &mut [u8]) -> Result<usize> {

@@ -10,7 +10,7 @@ impl<I: Inner> Quirky<I> {
     pub(super) fn quirky_close(&self, fd: Fd) -> Result<()> {
         let trace = self.state().open.remove(&fd).is_some_and(|open| open.is_trace());
         match self.rule {
-            "R48" | "R55" | "R64" | "R88" if trace => Ok(()),
+            "R48" | "R55" | "R64" | "R88" | "R116" if trace => Ok(()),
             _ => self.inner().close(fd),
         }
     }

@@ -25,6 +25,7 @@ impl<I: Inner> Quirky<I> {
             "regs/int" => self.write_regs(fd, buf),
             "mem" if self.rule == "R72" && self.inner().seek(fd, 0, SEEK_CUR)? < DATA => Err(Errno::EACCES),
             "exe" | "status" | "threads" if self.rule == "R68" => Ok(buf.len()),
+            "log" => self.write_table(fd, buf),
             op if op.starts_with("sets") => self.write_set(fd, &open, buf),
             op if self.rule == "R67" && op.starts_with("regs") => {
                 self.inner().write(fd, buf).map(|n| n.max(1))

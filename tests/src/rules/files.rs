@@ -119,7 +119,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "R68",
-        sentence: "When `exe`, `status`, `threads` or `features` is written, or `trace` or `regs` sought, that is EBADF.",
+        sentence: "When `exe`, `status`, `threads` or `features` is written, or `trace`, `log` or `regs` sought, that is EBADF.",
         guest: GUEST,
         run: |b| {
             let (pid, trace) = b.begin()?;
@@ -129,6 +129,7 @@ pub(super) const RULES: &[Rule] = &[
             }
             same!(refused(b.host.write(open("proc:features")?, &[0; 8]))?, Errno::EBADF);
             same!(refused(b.host.seek(trace.handle().fd(), 0, SEEK_SET))?, Errno::EBADF);
+            same!(refused(b.host.seek(open(&format!("proc:{pid}/log"))?, 0, SEEK_SET))?, Errno::EBADF);
             for (op, _) in REG_SIZES {
                 same!(refused(b.host.seek(open(&format!("proc:{pid}/{op}"))?, 0, SEEK_SET))?, Errno::EBADF);
             }

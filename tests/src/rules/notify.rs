@@ -55,7 +55,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         id: "R60",
-        sentence: "When anything but a `trace` or `event:` handle is asked for readiness, the answer is none.",
+        sentence: "When anything but a `trace`, `log` or `event:` handle is asked for readiness, the answer is none.",
         guest: TWO_EVENTS,
         run: |b| {
             let (pid, trace) = b.begin()?;

@@ -157,6 +157,7 @@ calls! {
     sched_yield => SYS_sched_yield
     getpgid => SYS_getpgid
     pipe => SYS_pipe
+    write => SYS_write
 }
 
 /// Runs a rule on this system's kernel.

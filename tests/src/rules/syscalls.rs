@@ -1,7 +1,8 @@
-//! Section S, system calls: R27–R33, R76. What a tracer sees of a call, changes in it, and skips.
+//! Section S, system calls: R27–R33, R76–R79. What a tracer sees of a call, changes in it, and skips.
 
-use kernel_model::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Signal, Status};
-use kernel_model::client::{EventQueue, Trace};
+use kernel_model::abi::{CallRecord, Errno, OpenFlags, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::client::{EventQueue, Handle, Trace};
+use zerocopy::IntoBytes;
 
 use super::bench::{event, events_to_end, refused};
 use super::flags::CALLS;
@@ -223,7 +224,95 @@ action:
             Ok(())
         },
     },
+    Rule {
+        id: "R77",
+        sentence: "When `call` is read at PRE, it has the event's number, id and ABI and the arguments that the registers have; at \
+                   POST also the result.",
+        guest: SIX,
+        run: |b| {
+            let (_, trace) = b.begin()?;
+            let call = trace.handle().dup("call")?;
+            let pre = b.to_call(&trace, "getpgid")?;
+            let at = trace.regs()?.int()?;
+            let args = [at.rdi, at.rsi, at.rdx, at.r10, at.r8, at.r9];
+            same!(args, [u64::MAX, 2, 3, 4, 5, 6]);
+            let begun = CallRecord { number: pre.d, id: pre.e, abi: pre.f, args, result: 0, ended: 0 };
+            same!(record(&call)?, begun);
+            let mut short = [0; 9];
+            same!(call.read(&mut short)?, 9);
+            same!(short[..], begun.as_bytes()[..9]);
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            let result = trace.regs()?.int()?.rax as i64;
+            same!(result, -i64::from(Errno::ESRCH.0));
+            same!(record(&call)?, CallRecord { result, ended: 1, ..begun });
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R78",
+        sentence: "When a tracer has changed a call's arguments at PRE, `call` has the changed ones.",
+        guest: SIX,
+        run: |b| {
+            let (_, trace) = b.begin()?;
+            let call = trace.handle().dup("call")?;
+            b.to_call(&trace, "getpgid")?;
+            let regs = trace.regs()?;
+            let mut at = regs.int()?;
+            (at.rdi, at.r9) = (0, 66);
+            regs.set_int(&at)?;
+            same!(record(&call)?.args, [0, 2, 3, 4, 5, 66]);
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            let after = record(&call)?;
+            same!(after.args, [0, 2, 3, 4, 5, 66]);
+            ensure!(after.result > 0, "{after:?}");
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R79",
+        sentence: "When `call` is read of a tracee that is not stopped at a PRE or a POST, that is EINVAL, and it is not disturbed.",
+        guest: SLEEPER,
+        run: |b| {
+            let (pid, trace) = b.begin_with(OpenFlags::O_NONBLOCK)?;
+            let call = trace.handle().dup("call")?;
+            same!(refused(record(&call))?, Errno::EINVAL);
+            let queue = EventQueue::open(b.host, OpenFlags::empty())?;
+            queue.watch(trace.handle().fd(), 1)?;
+            trace.resume(PRE)?;
+            queue.next()?;
+            event(&trace, PRE)?;
+            record(&call)?;
+            trace.resume(PRE | POST | SIGNAL)?;
+            same!(refused(record(&call))?, Errno::EINVAL);
+            b.meanwhile()?;
+            same!(refused(trace.next())?, Errno::EAGAIN);
+            same!(refused(call.write(&[0; CallRecord::SIZE]))?, Errno::EBADF);
+            b.host.kill(pid, Signal::KILL)?;
+            b.ended(pid)?;
+            same!(refused(record(&call))?, Errno::ESRCH);
+            Ok(())
+        },
+    },
 ];
+
+/// Makes a call with six arguments, which fails: there is no such process.
+const SIX: &str = "
+program main
+.text
+    sys getpgid, -1, 2, 3, 4, 5, 6
+    sys exit, 0
+";
+
+/// One whole record of a `call` handle.
+fn record(call: &Handle<'_>) -> kernel_model::abi::Result<CallRecord> {
+    let mut record = CallRecord::default();
+    match call.read(record.as_mut_bytes())? {
+        CallRecord::SIZE => Ok(record),
+        _ => Err(Errno::EIO),
+    }
+}
 
 /// Sleeps until a signal comes.
 const SLEEPER: &str = "

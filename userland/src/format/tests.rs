@@ -221,7 +221,7 @@ fn counting_alone_reads_no_registers_at_the_entry_and_no_memory() {
     assert_eq!(rows.last().unwrap(), &["4", "1", "total"], "what never returned is not counted");
     let (_, reads) =
         counted(vec![pre(7, 2, 1, [0x1000, 0, 0]), post(7, 2, 1, 3), death(7, Status::exited(3))]);
-    assert_eq!(reads, ["regs"], "once, for the result");
+    assert_eq!(reads, ["call"], "once, for the result");
 }
 
 #[test]

@@ -37,12 +37,11 @@ impl Follow<'_> {
             return true;
         }
         let task = &mut self.tasks[key];
-        let (Some(call), Ok(regs)) = (self.options.calls.get(abi, number), task.registers()) else {
+        let (Some(call), Ok(record)) = (self.options.calls.get(abi, number), task.call()) else {
             return false;
         };
-        let words = words(&regs, abi);
         let memory = task.memory();
-        call.arguments.iter().zip(words).any(|(argument, word)| match argument.kind {
+        call.arguments.iter().zip(record.args).any(|(argument, word)| match argument.kind {
             Kind::Str => paths.iter().any(|path| is_text_at(memory, word, path)),
             Kind::Fd | Kind::Dirfd if (word as i32) >= 0 => {
                 memory.descriptor(&format!("fd/{}", word as i32)).is_some_and(|name| paths.contains(&name))
@@ -72,8 +71,14 @@ impl Follow<'_> {
             // `<unfinished ...>` presently.
             let shows = |call: &Call| !call.arguments.is_empty() || call.never_returns();
             let bare = call.is_some_and(|call| !shows(call)) && !self.needs.pc;
-            if !bare && let Ok(regs) = task.registers() {
-                (args, pc) = (words(&regs, abi), Some(regs.rip));
+            // Only sigreturn's arguments are on the stack.
+            let on_stack = call.is_some_and(|call| call.name.ends_with("sigreturn"));
+            if self.needs.pc || on_stack {
+                if let Ok(regs) = task.registers() {
+                    (args, pc) = (words(&regs, abi), Some(regs.rip));
+                }
+            } else if !bare && let Ok(record) = task.call() {
+                args[..6].copy_from_slice(&record.args);
             }
             begun = put_call(
                 &mut text,
@@ -193,16 +198,18 @@ impl Follow<'_> {
         result.clear();
         rest.clear();
         let show = self.options.show_of(abi, number);
-        let (outcome, pc) = match task.registers() {
-            Ok(regs) => {
+        let pc = if self.needs.pc { task.registers().ok().map(|regs| regs.rip) } else { None };
+        let outcome = match task.call() {
+            Ok(record) => {
+                let register = record.result as u64;
                 if self.needs.arguments {
                     let words = began.as_ref().map_or([0; 7], |open| open.call.words);
                     let injected = began.as_ref().is_some_and(|open| open.injected);
                     if let Some(open) = began.as_ref().filter(|_| !injected) {
-                        put_rest(&mut rest, call, &open.call, regs.rax, task.memory(), show);
+                        put_rest(&mut rest, call, &open.call, register, task.memory(), show);
                     }
-                    put_result(&mut result, call, &words, abi, regs.rax, task.memory(), show);
-                    let moved = crate::decode::value(regs.rax, abi);
+                    put_result(&mut result, call, &words, abi, register, task.memory(), show);
+                    let moved = crate::decode::value(register, abi);
                     if let Some((way, in_parts)) = call.and_then(dump::way).filter(|_| !injected && moved > 0)
                     {
                         let set = match way {
@@ -214,11 +221,11 @@ impl Follow<'_> {
                         }
                     }
                 }
-                (outcome(regs.rax, abi), Some(regs.rip))
+                outcome(register, abi)
             }
             Err(_) => {
                 result.push(b'?');
-                (Outcome::Unreadable, None)
+                Outcome::Unreadable
             }
         };
         match began {

@@ -35,6 +35,11 @@ impl Delays {
         told
     }
 
+    /// Whether nobody is held.
+    pub fn is_empty(&self) -> bool {
+        self.due.is_empty()
+    }
+
     /// One whose time is over.
     pub fn take(&mut self) -> Option<(usize, u64)> {
         let &Reverse((at, key, serial)) = self.due.peek()?;

@@ -1,13 +1,13 @@
 //! The loop: one `event:` queue over the `trace` handles of all tasks; what each event means; the mask that follows.
 //!
-//! A ready handle is read until it has no more events; then, if one of them was a stop, one write lets the task go on.
+//! While there is one task only, its handle is read directly, and that read waits. A ready handle is read until it has no more events; then, if one of them was a stop, one write lets the task go on.
 //! Calls are in `calls`. A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::abi::{Errno, F_SETFL, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{EventQueue, read_text};
 use kernel_model::scheme::Host;
 use slab::Slab;
@@ -98,6 +98,8 @@ pub struct Follow<'h> {
     serials: u64,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
+    /// The only task, if its reads wait.
+    alone: Option<usize>,
     pub(super) root: Option<Pid>,
     root_status: Option<Status>,
     pub(super) left_at: Option<LeftAt>,
@@ -133,6 +135,7 @@ impl<'h> Follow<'h> {
             delays: Delays::default(),
             serials: 0,
             replaced: Vec::new(),
+            alone: None,
             root: None,
             root_status: None,
             left_at: None,
@@ -233,8 +236,8 @@ impl<'h> Follow<'h> {
         while !self.tasks.is_empty() && self.left_at.is_none() {
             self.end_delays()?;
             self.view.idle(self.tasks.len());
-            match self.queue.next() {
-                Ok(report) => self.drain(report.data as usize)?,
+            match self.next_ready() {
+                Ok(key) => self.drain(key)?,
                 Err(Errno::EINTR) => {} // rung: somebody's delay is over
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
@@ -245,6 +248,27 @@ impl<'h> Follow<'h> {
             self.tell_untraced(pid, What::Superseded { by: None });
         }
         Ok(())
+    }
+
+    /// A task with events; or the only one there is, whose read will wait. The queue keeps what it is not asked for.
+    fn next_ready(&mut self) -> Result<usize, Errno> {
+        let mut keys = self.tasks.iter().map(|(key, _)| key);
+        // A task that is held for a while has nothing to read; what ends that is a ring.
+        let only = keys.next().filter(|_| keys.next().is_none() && self.delays.is_empty());
+        if only != self.alone {
+            let waits = [(self.alone, OpenFlags::O_NONBLOCK), (only, OpenFlags::empty())];
+            for (key, flags) in waits {
+                if let Some(task) = key.and_then(|key| self.tasks.get(key)) {
+                    let fd = task.trace.handle().fd();
+                    self.host.fcntl(fd, F_SETFL, flags.bits().into())?;
+                }
+            }
+            self.alone = only;
+        }
+        match only {
+            Some(key) => Ok(key),
+            None => self.queue.next().map(|report| report.data as usize),
+        }
     }
 
     /// Reads all events of a task and acts on them. A report may be older than the task's end: then there is nothing.
@@ -258,13 +282,14 @@ impl<'h> Follow<'h> {
                     self.forget(key);
                     return Ok(());
                 }
+                Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "reading events", errno }),
             };
             if self.needs.times {
                 self.now = Moment::now();
             }
             // None at all means: stopped, and everything was read.
-            let mut held = count == 0;
+            let mut held = count == 0 && !self.tasks[key].delayed;
             for event in &events[..count] {
                 held |= is_stop(event);
                 match self.act(key, event) {
@@ -279,7 +304,7 @@ impl<'h> Follow<'h> {
             if held && !self.delays_it(key) {
                 self.let_go(key)?;
             }
-            if count < BATCH {
+            if count < BATCH || self.alone.is_some() {
                 return Ok(());
             }
         }
@@ -290,13 +315,15 @@ impl<'h> Follow<'h> {
     fn delays_it(&mut self, key: usize) -> bool {
         let Some(task) = self.tasks.get_mut(key) else { return false };
         let Some(time) = task.delay.take() else { return false };
-        self.delays.add(time, key, task.serial, self.ringer)
+        task.delayed = self.delays.add(time, key, task.serial, self.ringer);
+        task.delayed
     }
 
     fn end_delays(&mut self) -> Result<(), Failure> {
         while let Some((key, serial)) = self.delays.take() {
             // Killed meanwhile, its key may be another's.
-            if self.tasks.get(key).is_some_and(|task| task.serial == serial) {
+            if let Some(task) = self.tasks.get_mut(key).filter(|task| task.serial == serial) {
+                task.delayed = false;
                 self.let_go(key)?;
             }
         }
@@ -506,6 +533,9 @@ impl<'h> Follow<'h> {
         self.cut_calls(key);
         self.tell(key, None, What::Leaves);
         let task = self.tasks.remove(key);
+        if self.alone == Some(key) {
+            self.alone = None; // the key will be another's
+        }
         if self.by_pid.get(&task.pid) == Some(&key) {
             self.by_pid.remove(&task.pid);
         }

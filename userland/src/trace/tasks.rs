@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result, SigInfo};
-use kernel_model::client::{Handle, Mem, Trace, read_text, siginfo};
+use kernel_model::abi::{CallRecord, Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result, SigInfo};
+use kernel_model::client::{Call, Handle, Mem, Trace, read_text, siginfo};
 use kernel_model::scheme::Host;
 use zerocopy::IntoBytes;
 
@@ -48,11 +48,14 @@ pub struct Task<'h> {
     pub serial: u64,
     /// It is held so long at the stop it is in.
     pub delay: Option<Duration>,
+    /// It is being held for that time.
+    pub delayed: bool,
     /// It will be, at the end of its call.
     pub delay_exit: Option<Duration>,
     /// How often rules met it.
     pub counts: Counts,
     regs: Option<Handle<'h>>,
+    call: Option<Call<'h>>,
     mem: TaskMemory<'h>,
 }
 
@@ -72,11 +75,21 @@ impl<'h> Task<'h> {
             leave_at: None,
             serial: 0,
             delay: None,
+            delayed: false,
             delay_exit: None,
             counts: Counts::default(),
             regs: None,
+            call: None,
             mem,
         })
+    }
+
+    /// `call`: cheaper than registers, and enough for most calls. Opened at first use.
+    pub fn call(&mut self) -> Result<CallRecord> {
+        match &self.call {
+            Some(call) => call.get(),
+            None => self.call.insert(self.trace.call()?).get(),
+        }
     }
 
     /// `regs/int`; opened at first use, because filtered calls need none.
@@ -117,6 +130,7 @@ impl<'h> Task<'h> {
     pub fn moved_to(&mut self, pid: Pid) {
         self.pid = pid;
         self.regs = None;
+        self.call = None;
         self.mem.pid = pid;
         self.mem.mem = None;
     }

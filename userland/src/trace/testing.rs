@@ -7,12 +7,13 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
 
 use kernel_model::abi::{
-    Errno, Event, EventFlags, IntRegisters, OpenFlags, Pid, PtraceEvent, PtraceFlags, Result, SEEK_SET,
-    Signal, Stat, Status,
+    CallRecord, Errno, Event, EventFlags, F_SETFL, IntRegisters, OpenFlags, Pid, PtraceEvent, PtraceFlags,
+    Result, SEEK_SET, Signal, Stat, Status,
 };
 use kernel_model::scheme::{Fd, Host, Program, Scheme};
 use zerocopy::{FromBytes, IntoBytes};
 
+use super::args::words;
 use crate::output::{Output, Target};
 
 /// An [`Output`] whose text a test can read at any time.
@@ -98,6 +99,9 @@ struct File {
     data: u64,
     events: VecDeque<PtraceEvent>,
     regs: IntRegisters,
+    call: CallRecord,
+    /// Not O_NONBLOCK: a read waits, which is to say that the script goes on.
+    waits: bool,
 }
 
 impl Fake {
@@ -145,6 +149,15 @@ impl Fake {
     }
 }
 
+/// What `call` tells at a step of the script.
+fn call_of(step: &Step) -> CallRecord {
+    let PtraceEvent { d: number, e: id, f: abi, .. } = step.event;
+    let [a, b, c, d, e, f, _] = words(&step.regs, abi);
+    let ended = step.event.cause() == PtraceFlags::STOP_POST_SYSCALL;
+    let result = if ended { step.regs.rax as i64 } else { 0 };
+    CallRecord { number, id, abi, args: [a, b, c, d, e, f], result, ended: ended.into() }
+}
+
 impl State {
     fn file(&mut self, fd: Fd) -> Result<&mut File> {
         self.files.get_mut(fd.0 as usize).and_then(Option::as_mut).ok_or(Errno::EBADF)
@@ -158,6 +171,7 @@ impl State {
         let mut data = None;
         for file in found {
             file.regs = step.regs;
+            file.call = call_of(&step);
             if file.path.ends_with("/trace.x") {
                 file.events.push_back(step.event);
                 data = Some(file.data);
@@ -189,14 +203,17 @@ impl Scheme for Fake {
         }
         let (events, regs) =
             (VecDeque::new(), state.script.front().map(|step| step.regs).unwrap_or_default());
-        state.files.push(Some(File { path: path.to_owned(), pid, cursor: 0, data: 0, events, regs }));
+        let (path, call) = (path.to_owned(), CallRecord::default());
+        state.files.push(Some(File { path, pid, cursor: 0, data: 0, events, regs, call, waits: false }));
         Ok(Fd(state.files.len() as u32 - 1))
     }
 
     fn dup(&self, fd: Fd, path: &str) -> Result<Fd> {
         let old = self.0.borrow_mut().file(fd)?.clone();
         let new = self.open(&format!("proc:{}/{path}", old.pid), OpenFlags::empty())?;
-        self.0.borrow_mut().file(new)?.regs = old.regs;
+        let mut state = self.0.borrow_mut();
+        let file = state.file(new)?;
+        (file.regs, file.call) = (old.regs, old.call);
         Ok(new)
     }
 
@@ -226,9 +243,19 @@ impl Scheme for Fake {
         if path.ends_with("/regs/int") {
             state.reads.push("regs");
         }
+        if path.ends_with("/call") {
+            state.reads.push("call");
+        }
+        if state.file(fd)?.waits && state.file(fd)?.events.is_empty() {
+            state.play()?;
+        }
         let file = state.file(fd)?;
         if path.ends_with("/regs/int") {
             buf.copy_from_slice(file.regs.as_bytes());
+            return Ok(buf.len());
+        }
+        if path.ends_with("/call") {
+            buf.copy_from_slice(file.call.as_bytes());
             return Ok(buf.len());
         }
         let mut count = 0;
@@ -274,8 +301,11 @@ impl Scheme for Fake {
         Ok(offset as u64)
     }
 
-    fn fcntl(&self, _: Fd, _: u32, _: u64) -> Result<u64> {
-        Err(Errno::EINVAL)
+    fn fcntl(&self, fd: Fd, command: u32, argument: u64) -> Result<u64> {
+        assert_eq!(command, F_SETFL);
+        let flags = OpenFlags::from_bits_retain(argument as u32);
+        self.0.borrow_mut().file(fd)?.waits = !flags.contains(OpenFlags::O_NONBLOCK);
+        Ok(0)
     }
 
     fn fevent(&self, _: Fd, _: EventFlags) -> Result<EventFlags> {
