@@ -9,6 +9,7 @@ use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use kernel_model::abi::SigInfo;
+use kernel_model::scheme::User;
 use nix::errno::Errno;
 
 pub(crate) use libc::{user_fpregs_struct as FpRegs, user_regs_struct as Regs};
@@ -284,6 +285,7 @@ pub(crate) struct Image<'a> {
     pub(crate) args: &'a [CString],
     pub(crate) env: Option<&'a [CString]>,
     pub(crate) filter: Option<&'a [libc::sock_filter]>,
+    pub(crate) user: Option<&'a User>,
 }
 
 /// A child that waits to be let into its program.
@@ -319,6 +321,7 @@ pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
                 args.as_ptr(),
                 env,
                 filter.as_ref(),
+                image.user,
                 [wait_end.as_raw_fd(), release.as_raw_fd(), fail_end.as_raw_fd()],
             )
         }
@@ -334,6 +337,7 @@ fn become_image(
     args: *const *const c_char,
     env: *const *const c_char,
     filter: Option<&libc::sock_fprog>,
+    user: Option<&User>,
     [wait_end, release, fail_end]: [c_int; 3],
 ) -> ! {
     let mut byte = 0u8;
@@ -353,7 +357,8 @@ fn become_image(
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, MASK_BYTES) };
     }
     swap_mask(Some(MASK_AT_START.load(Ordering::Relaxed)));
-    let refused = filter.and_then(|filter| install(filter).err());
+    // The filter first: who is nobody any more may not install one.
+    let refused = filter.map_or(Ok(()), install).and_then(|()| user.map_or(Ok(()), turn_into)).err();
     if refused.is_none() {
         // SAFETY: `fork` made NUL-terminated strings and NULL-terminated lists, alive in this copy of the memory.
         unsafe { libc::execve(path, args, env) };
@@ -382,6 +387,18 @@ fn install(filter: &libc::sock_fprog) -> Result<()> {
         }
         done => done.map(drop),
     }
+}
+
+/// Gives all privileges of this process's user up for those of another. The raw calls: the C library's would do the same
+/// in every thread that it remembers, and there is only one here.
+fn turn_into(user: &User) -> Result<()> {
+    let User { uid, gid, groups } = user;
+    // SAFETY: the kernel reads as many numbers as the slice has, which is alive in this copy of the memory.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map(drop)
 }
 
 impl Embryo {

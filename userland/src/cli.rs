@@ -202,8 +202,14 @@ pub struct TraceArgs {
     )]
     pub env: Vec<OsString>,
 
-    /// Not possible: a program cannot be started as another user; put `su USER -c` or `setpriv` in front of the command
-    #[arg(short = 'u', long = "user", value_name = "USER", hide = true, help_heading = "What is traced")]
+    /// Start the command as USER, with the groups of that user; for root
+    #[arg(
+        short = 'u',
+        long = "user",
+        value_name = "USER",
+        conflicts_with = "attach",
+        help_heading = "What is traced"
+    )]
     pub user: Option<String>,
 
     /// Not possible: tracefd is the command's parent, and ends as it does

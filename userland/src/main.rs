@@ -82,6 +82,7 @@ fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
                 words: args.command.clone(),
                 search: std::env::var_os("PATH"),
                 env: launch::environment(&args.env),
+                user: args.user.as_deref().map(launch::user).transpose()?,
             });
             Ok((Backend::Linux(args.placement), target))
         }

@@ -33,10 +33,8 @@ use crate::trace::view::View;
 pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
     let counts = args.summary_only || args.summary;
-    if args.user.is_some() {
-        return usage(
-            "-u: the interface starts programs as the caller only; put `setpriv --reuid=USER` or `su USER -c` in front of the command",
-        );
+    if args.user.is_some() && args.backend == BackendName::Sim {
+        return usage("-u: programs of the simulator have no users by name");
     }
     if args.daemonize > 0 {
         return usage("-D: tracefd has to be the command's parent, whose end it repeats; start it with `&`");

@@ -165,7 +165,7 @@ fn the_environment_changes_only_as_told() {
 #[test]
 fn what_cannot_be_is_refused_with_the_reason() {
     for (args, reason) in [
-        (&["-u", "root", "true"][..], "setpriv"),
+        (&["-u", "nobody there", "true"][..], "-u nobody there"),
         (&["-D", "true"], "parent"),
         (&["-e", "inject=close:delay_enter=5m", "true"], "microseconds"),
         (&["-c", "--format", "json", "true"], "--format"),
@@ -427,6 +427,25 @@ fn calls_are_made_late_while_others_go_on() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("getppid()"), "{}", stderr(&output));
     assert!(begin.elapsed() >= std::time::Duration::from_millis(500));
+}
+
+#[test]
+fn a_command_of_another_user_runs_as_that_user() {
+    let user = ["-u", "nobody", "-e", "trace=execve,setuid,setgroups", "--", "id"];
+    let output = run(&user);
+    if !nix::unistd::geteuid().is_root() {
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        return;
+    }
+    let untraced = Command::new("su").args(["-s", "/bin/sh", "nobody", "-c", "id"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&untraced.stdout));
+    assert!(
+        stderr(&output).starts_with("execve(") && !stderr(&output).contains("setuid"),
+        "{}",
+        stderr(&output)
+    );
+    let filtered = run(&[&["-f", "--seccomp-bpf"], &user[..]].concat());
+    assert_eq!(filtered.stdout, output.stdout, "{}", stderr(&filtered));
 }
 
 #[test]

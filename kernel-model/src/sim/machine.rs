@@ -24,7 +24,17 @@ impl Machine for Sim {
             return Err(Error::Denied);
         }
         let env = program.env.as_deref().unwrap_or_default();
+        // Programs there belong to the tracer's user, who is root or may become nobody else.
+        let (uid, gid) = (self.config.uid, self.config.gid);
+        let user = program.user.as_ref().filter(|user| (user.uid, user.gid) != (uid, gid));
+        if user.is_some() && uid != 0 {
+            return Err(Error::Denied);
+        }
         let pid = self.start(&program.path, &program.args, env, OWNER).map_err(Error::Other)?;
+        if let Some(user) = user {
+            let process = self.process(pid);
+            (process.uid, process.gid) = (user.uid, user.gid);
+        }
         let task = self.new_task(pid, true);
         let on_death = if program.pushed.is_some() { OnDeath::Kill } else { OnDeath::Leave };
         let mut trace = Trace::new(task, on_death);
