@@ -23,7 +23,7 @@ pub(crate) struct Tally {
     ours: BTreeMap<String, usize>,
     /// Names of calls that strace saw more often, in both its runs.
     pub(crate) missing: BTreeMap<String, usize>,
-    /// The same of those that we saw not at all.
+    /// The same of those that we saw not at all, and that do not depend on who was faster.
     pub(crate) absent: BTreeSet<String>,
 }
 
@@ -109,9 +109,13 @@ fn count(lines: &[String]) -> BTreeMap<&str, usize> {
     counts
 }
 
-/// Names of all calls, in whatever process.
+/// Calls that a thread makes only if it has to wait for another one.
+const OF_WAITING: [&str; 3] = ["futex", "restart_syscall", "sched_yield"];
+
+/// Names of all other calls, in whatever process.
 fn all_names(lines: &Lines) -> BTreeSet<&str> {
-    lines.values().flatten().filter_map(|line| Some(line.split_once('(')?.0)).collect()
+    let names = lines.values().flatten().filter_map(|line| Some(line.split_once('(')?.0));
+    names.filter(|name| !OF_WAITING.contains(name)).collect()
 }
 
 fn tally(first: &Lines, second: &Lines, ours: &Lines) -> Tally {
