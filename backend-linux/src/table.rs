@@ -1,5 +1,6 @@
 //! The tasks of a machine: by slot for the kernel above, by pid for wait.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 
 use kernel_model::machine::{Error, Result, Task};
@@ -12,6 +13,8 @@ use crate::tracee::Tracee;
 pub(crate) struct Table {
     tracees: Slab<Tracee>,
     by_pid: HashMap<i32, u32>,
+    /// The pid asked for last and its slot: the same task often stops again.
+    latest: Cell<(i32, u32)>,
     generations: u32,
 }
 
@@ -36,8 +39,15 @@ impl Table {
     }
 
     pub(crate) fn by_pid(&self, pid: i32) -> Option<Task> {
+        let (known, slot) = self.latest.get();
+        if known == pid
+            && let Some(tracee) = self.tracees.get(slot as usize).filter(|tracee| tracee.pid == pid)
+        {
+            return Some(Task { slot, generation: tracee.generation });
+        }
         let slot = *self.by_pid.get(&pid)?;
         let tracee = self.tracees.get(slot as usize)?;
+        self.latest.set((pid, slot));
         Some(Task { slot, generation: tracee.generation })
     }
 

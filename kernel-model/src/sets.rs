@@ -32,6 +32,12 @@ impl CallSet {
         CallSet { others: true, but: calls.into_iter().collect() }
     }
 
+    /// Whether no call is in it.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        !self.others && self.but.is_empty()
+    }
+
     /// Whether a call is in it.
     #[inline]
     pub fn has(&self, abi: u64, number: u64) -> bool {

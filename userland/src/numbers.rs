@@ -1,8 +1,22 @@
-//! Names of result codes: [`put_error`], in the C library's words, and the private codes by which a kernel says that it will restart a call.
+//! Numbers as text, quickly ([`put_decimal`], [`put_hex`]), and names of result codes: [`put_error`], in the C library's words, and the private codes by which a kernel says that it will restart a call.
 
 use std::io::Write;
 
 use nix::errno::Errno;
+
+/// In decimal.
+pub fn put_decimal(out: &mut Vec<u8>, number: i64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
+}
+
+/// `0x1f`.
+pub fn put_hex(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(b"0x");
+    let digits = (u64::BITS - number.leading_zeros()).div_ceil(4).max(1);
+    for digit in (0..digits).rev() {
+        out.push(b"0123456789abcdef"[(number >> (4 * digit) & 0xf) as usize]);
+    }
+}
 
 /// `ENOENT`; a number without a name as it is.
 pub fn put_errno(out: &mut Vec<u8>, number: i32) {
@@ -61,5 +75,20 @@ mod tests {
         }
         assert_eq!(text(11), "EAGAIN (Resource temporarily unavailable)");
         assert_eq!(text(9), "EBADF (Bad file descriptor)");
+    }
+}
+
+#[cfg(test)]
+mod number_tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_as_format_writes_them() {
+        for number in [0, 1, 15, 16, 0x1f, 255, 4096, u64::from(u32::MAX), 1 << 63, u64::MAX] {
+            let (mut decimal, mut hex) = (Vec::new(), Vec::new());
+            put_decimal(&mut decimal, number as i64);
+            put_hex(&mut hex, number);
+            assert_eq!((decimal, hex), ((number as i64).to_string().into(), format!("{number:#x}").into()));
+        }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{ClientId, Core, Seat, SeatId, TaskKey};
 use crate::machine::{Demand, Detail, Error, Filter, Machine, Pid, Result};
-use crate::sets::{CallSet, SignalSet};
+use crate::sets::SignalSet;
 
 /// A seat that cannot be mistaken for a later one with the same number.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -61,8 +61,8 @@ impl Seat {
     pub(super) fn demand(&self) -> Demand {
         let filter = &self.sets.filter;
         let mut demand = self.stops | self.notes;
-        demand.set(Demand::CALL_ENTRY, demand.contains(Demand::CALL_ENTRY) && filter.entry != CallSet::NONE);
-        demand.set(Demand::CALL_EXIT, demand.contains(Demand::CALL_EXIT) && filter.exit != CallSet::NONE);
+        demand.set(Demand::CALL_ENTRY, demand.contains(Demand::CALL_ENTRY) && !filter.entry.is_empty());
+        demand.set(Demand::CALL_EXIT, demand.contains(Demand::CALL_EXIT) && !filter.exit.is_empty());
         demand.set(Demand::SIGNAL, demand.contains(Demand::SIGNAL) && filter.signal != SignalSet::NONE);
         demand
     }

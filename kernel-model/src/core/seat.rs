@@ -117,7 +117,10 @@ impl<M: Machine> Core<M> {
         s.stops = order.stops;
         s.notes = order.notes;
         s.grab = None;
-        self.push_demand(key);
+        // A stopped task's is told when it is resumed.
+        if self.tasks[key.0].phase == Phase::Running {
+            self.push_demand(key);
+        }
         self.let_go(key, Holder::Seat(seat), order.verdict);
         if let Some(how) = order.grab {
             self.grab(seat, how);

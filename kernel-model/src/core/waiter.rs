@@ -61,11 +61,10 @@ impl<M: Machine> Core<M> {
         if self.waiters.is_empty() {
             return;
         }
-        let caught: Vec<WaiterId> =
-            self.waiters.iter().filter(|(_, w)| w.on == On::Stop(key)).map(|(id, _)| WaiterId(id)).collect();
-        for waiter in caught {
-            self.waiters[waiter.0].woken = true;
-            self.hold(key, Holder::Waiter(waiter));
+        let holders = &mut self.tasks[key.0].holders;
+        for (id, waiter) in self.waiters.iter_mut().filter(|(_, waiter)| waiter.on == On::Stop(key)) {
+            waiter.woken = true;
+            holders.push(Holder::Waiter(WaiterId(id)));
         }
     }
 

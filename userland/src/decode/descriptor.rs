@@ -6,6 +6,7 @@
 use super::Args;
 use super::show::Fds;
 use super::text::put_escaped;
+use crate::numbers::put_decimal;
 use crate::tables::flags as names;
 
 /// What the kernel appends to the name of a file that was removed.
@@ -17,7 +18,7 @@ pub(super) const AT_FDCWD: i32 = -100;
 impl Args<'_> {
     /// A descriptor: its number, and with `-y` what it refers to.
     pub fn put_fd(&mut self, word: u64) {
-        put!(self.out, "{}", word as i32);
+        put_decimal(self.out, i64::from(word as i32));
         if self.show.fds == Fds::Numbers || (word as i32) < 0 {
             return;
         }

@@ -36,6 +36,7 @@ pub use show::{Fds, Hex, Show};
 pub use signals::{put_origin, sigreturn_result};
 pub use text::{envp as put_variables, path as put_path, put_given};
 
+use crate::numbers::{put_decimal, put_hex};
 use crate::tables::flags::Names;
 use crate::tables::{Call, Kind};
 
@@ -281,17 +282,17 @@ impl<'a> Args<'a> {
     pub fn put_word(&mut self, kind: Kind, word: u64) {
         let narrow = word as u32;
         match kind {
-            Kind::Int => put!(self.out, "{}", narrow as i32),
+            Kind::Int => put_decimal(self.out, i64::from(narrow as i32)),
             Kind::Fd => self.put_fd(word),
             Kind::Dirfd => self.put_dirfd(word),
-            Kind::Uint => put!(self.out, "{narrow}"),
+            Kind::Uint => put_decimal(self.out, i64::from(narrow)),
             Kind::Hex if narrow == 0 => self.out.push(b'0'),
-            Kind::Hex => put!(self.out, "{narrow:#x}"),
+            Kind::Hex => put_hex(self.out, u64::from(narrow)),
             Kind::Long if self.is_narrow() => put!(self.out, "{}", narrow as i32),
-            Kind::Long => put!(self.out, "{}", word as i64),
+            Kind::Long => put_decimal(self.out, word as i64),
             Kind::Ulong => put!(self.out, "{word}"),
             Kind::Hexl if word == 0 => self.out.push(b'0'),
-            Kind::Hexl => put!(self.out, "{word:#x}"),
+            Kind::Hexl => put_hex(self.out, word),
             Kind::Oct => self.put_mode(u64::from(narrow & 0xffff)),
             Kind::Sig => self.put_signal(narrow),
             _ => self.put_address(word),
@@ -317,13 +318,13 @@ impl<'a> Args<'a> {
         if address == 0 {
             self.out.extend_from_slice(b"NULL");
         } else {
-            put!(self.out, "{address:#x}");
+            put_hex(self.out, address);
         }
     }
 
     /// Bits in hexadecimal; zero has no `0x`.
     pub fn put_hex(&mut self, value: u64) {
-        if value == 0 { self.out.push(b'0') } else { put!(self.out, "{value:#x}") }
+        if value == 0 { self.out.push(b'0') } else { put_hex(self.out, value) }
     }
 
     /// As it is.

@@ -1,7 +1,7 @@
 //! What comes after `= `: numbers, addresses, bits, errors, and what some calls say beside their number.
 
 use super::{Args, poll, time_of};
-use crate::numbers::{put_error, restart};
+use crate::numbers::{put_decimal, put_error, put_hex, restart};
 use crate::tables::flags as names;
 use crate::tables::{Call, Outcome};
 
@@ -29,9 +29,9 @@ pub fn put_result(args: &mut Args<'_>, call: Option<&Call>, register: u64) {
         return args.put_hex(if args.abi == 0 { register } else { register & 0xffff_ffff });
     }
     match call.map_or(Outcome::Number, |call| call.result) {
-        Outcome::Number => put!(args.out, "{value}"),
+        Outcome::Number => put_decimal(args.out, value),
         Outcome::Hex => {
-            put!(args.out, "{:#x}", if args.abi == 0 { register } else { register & 0xffff_ffff })
+            put_hex(args.out, if args.abi == 0 { register } else { register & 0xffff_ffff });
         }
         Outcome::Oct => args.put_mode(number),
         Outcome::Fd => args.put_fd(number),

@@ -100,6 +100,8 @@ pub struct Printer {
     /// Whose line is open.
     open: Option<usize>,
     column: usize,
+    /// The latest line's pid, and how such lines begin.
+    lead: (Pid, String),
     /// Used again for each piece, so that no call allocates.
     piece: Vec<u8>,
 }
@@ -108,7 +110,16 @@ impl Printer {
     /// A printer with no open line.
     pub fn new(output: Output, style: Style) -> Printer {
         let stamps = Stamps::new(style.times);
-        Printer { output, style, stamps, tasks: 0, open: None, column: 0, piece: Vec::with_capacity(512) }
+        Printer {
+            output,
+            style,
+            stamps,
+            tasks: 0,
+            open: None,
+            column: 0,
+            lead: (Pid(0), String::new()),
+            piece: Vec::with_capacity(512),
+        }
     }
 
     /// Whether the open line is this task's.
@@ -209,7 +220,12 @@ impl Printer {
 
     fn lead(&mut self, head: &Head) {
         match self.style.prefix {
-            Prefix::Always => put!(&mut self.piece, "{:<5} ", head.pid.0),
+            Prefix::Always => {
+                if self.lead.0 != head.pid {
+                    self.lead = (head.pid, format!("{:<5} ", head.pid.0));
+                }
+                self.piece.extend_from_slice(self.lead.1.as_bytes());
+            }
             Prefix::Several if self.tasks > 1 => put!(&mut self.piece, "[pid {:>5}] ", head.pid.0),
             Prefix::Several | Prefix::Never => {}
         }

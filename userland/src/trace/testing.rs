@@ -13,7 +13,6 @@ use kernel_model::abi::{
 use kernel_model::scheme::{Fd, Host, Program, Scheme};
 use zerocopy::{FromBytes, IntoBytes};
 
-use super::args::words;
 use crate::output::{Output, Target};
 
 /// An [`Output`] whose text a test can read at any time.
@@ -83,7 +82,7 @@ struct State {
     texts: BTreeMap<String, String>,
     refusals: BTreeMap<u32, Errno>,
     log: Vec<String>,
-    /// Reads of registers and memory.
+    /// Reads of registers, calls and memory.
     reads: Vec<&'static str>,
     memory: Vec<u8>,
     root: u32,
@@ -99,8 +98,7 @@ struct File {
     data: u64,
     events: VecDeque<PtraceEvent>,
     regs: IntRegisters,
-    call: CallRecord,
-    /// Not O_NONBLOCK: a read waits, which is to say that the script goes on.
+    /// A read without events plays on instead of being refused.
     waits: bool,
 }
 
@@ -149,15 +147,6 @@ impl Fake {
     }
 }
 
-/// What `call` tells at a step of the script.
-fn call_of(step: &Step) -> CallRecord {
-    let PtraceEvent { d: number, e: id, f: abi, .. } = step.event;
-    let [a, b, c, d, e, f, _] = words(&step.regs, abi);
-    let ended = step.event.cause() == PtraceFlags::STOP_POST_SYSCALL;
-    let result = if ended { step.regs.rax as i64 } else { 0 };
-    CallRecord { number, id, abi, args: [a, b, c, d, e, f], result, ended: ended.into() }
-}
-
 impl State {
     fn file(&mut self, fd: Fd) -> Result<&mut File> {
         self.files.get_mut(fd.0 as usize).and_then(Option::as_mut).ok_or(Errno::EBADF)
@@ -171,7 +160,6 @@ impl State {
         let mut data = None;
         for file in found {
             file.regs = step.regs;
-            file.call = call_of(&step);
             if file.path.ends_with("/trace.x") {
                 file.events.push_back(step.event);
                 data = Some(file.data);
@@ -203,17 +191,22 @@ impl Scheme for Fake {
         }
         let (events, regs) =
             (VecDeque::new(), state.script.front().map(|step| step.regs).unwrap_or_default());
-        let (path, call) = (path.to_owned(), CallRecord::default());
-        state.files.push(Some(File { path, pid, cursor: 0, data: 0, events, regs, call, waits: false }));
+        state.files.push(Some(File {
+            path: path.to_owned(),
+            pid,
+            cursor: 0,
+            data: 0,
+            events,
+            regs,
+            waits: false,
+        }));
         Ok(Fd(state.files.len() as u32 - 1))
     }
 
     fn dup(&self, fd: Fd, path: &str) -> Result<Fd> {
         let old = self.0.borrow_mut().file(fd)?.clone();
         let new = self.open(&format!("proc:{}/{path}", old.pid), OpenFlags::empty())?;
-        let mut state = self.0.borrow_mut();
-        let file = state.file(new)?;
-        (file.regs, file.call) = (old.regs, old.call);
+        self.0.borrow_mut().file(new)?.regs = old.regs;
         Ok(new)
     }
 
@@ -246,18 +239,22 @@ impl Scheme for Fake {
         if path.ends_with("/call") {
             state.reads.push("call");
         }
-        if state.file(fd)?.waits && state.file(fd)?.events.is_empty() {
-            state.play()?;
-        }
         let file = state.file(fd)?;
+        if path.ends_with("/call") {
+            let at = file.regs;
+            let args = [at.rdi, at.rsi, at.rdx, at.r10, at.r8, at.r9];
+            let record = CallRecord { args, result: at.rax as i64, ..Default::default() };
+            buf.copy_from_slice(record.as_bytes());
+            return Ok(buf.len());
+        }
         if path.ends_with("/regs/int") {
             buf.copy_from_slice(file.regs.as_bytes());
             return Ok(buf.len());
         }
-        if path.ends_with("/call") {
-            buf.copy_from_slice(file.call.as_bytes());
-            return Ok(buf.len());
+        if file.waits && file.events.is_empty() {
+            state.play()?;
         }
+        let file = state.file(fd)?;
         let mut count = 0;
         while let Some(event) =
             (count + PtraceEvent::SIZE <= buf.len()).then(|| file.events.pop_front()).flatten()
@@ -302,9 +299,11 @@ impl Scheme for Fake {
     }
 
     fn fcntl(&self, fd: Fd, command: u32, argument: u64) -> Result<u64> {
-        assert_eq!(command, F_SETFL);
-        let flags = OpenFlags::from_bits_retain(argument as u32);
-        self.0.borrow_mut().file(fd)?.waits = !flags.contains(OpenFlags::O_NONBLOCK);
+        if command != F_SETFL {
+            return Err(Errno::EINVAL);
+        }
+        let nonblock = OpenFlags::from_bits_retain(argument as u32).contains(OpenFlags::O_NONBLOCK);
+        self.0.borrow_mut().file(fd)?.waits = !nonblock;
         Ok(0)
     }
 
