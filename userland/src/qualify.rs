@@ -224,7 +224,7 @@ impl Qualifiers {
     pub fn parse_quiet(expressions: &[String]) -> Option<Quiet> {
         let words = expressions.iter().filter_map(|expression| expression.split_once('='));
         let quiet = words.filter(|(name, _)| QUIET_NAMES.contains(name));
-        quiet.filter_map(|(_, set)| Quiet::parse(set).ok()).last()
+        quiet.filter_map(|(_, set)| Quiet::parse(set).ok()).next_back()
     }
 
     /// Reads them. One without a `=` is a set of calls.
