@@ -10,6 +10,7 @@ use kernel_model::machine::{
 use crate::Linux;
 use crate::facts::{self, Disposition, os_pid, request_error};
 use crate::names::NAMES;
+use crate::resume::CALLS;
 use crate::stop::Stop;
 use crate::tracee::{Life, Request, Tracee};
 use crate::{descriptor, mem, regs, sys};
@@ -53,7 +54,7 @@ impl Tracee {
 
     /// Whether the request under way would miss a demanded stop.
     fn is_let_go_too_far(&self) -> bool {
-        let calls = self.demand.intersects(Demand::CALL_ENTRY | Demand::CALL_EXIT);
+        let calls = self.demand.intersects(CALLS);
         let step = self.demand.contains(Demand::STEP);
         match self.life {
             Life::Running(Request::Cont) => (calls && !self.filtered) || step,

@@ -9,7 +9,8 @@ use crate::stop::Stop;
 use crate::sys;
 use crate::tracee::{Held, Life, Phase, Request, Step, Tracee};
 
-const CALLS: Demand = Demand::CALL_ENTRY.union(Demand::CALL_EXIT);
+/// What makes calls stop.
+pub(crate) const CALLS: Demand = Demand::CALL_ENTRY.union(Demand::CALL_EXIT);
 /// EFLAGS.TF. GETREGS hides it where the kernel set it for a step (TIF_FORCED_TF).
 const TRAP_FLAG: u64 = 1 << 8;
 

@@ -8,7 +8,7 @@
 //! 4. [`core`]: tasks, seats, who holds a stop, queues, waiters. Knows no mask and no path, never blocks.
 //! 5. [`front`]: one tracing API per module, on `core`; [`kernel`] puts descriptors around them.
 //! 6. [`local`] and [`shared`]: two ways for a client to wait. [`client`]: typed handles for tools.
-//! 7. [`sim`]: a deterministic machine.
+//! 7. [`sim`]: a deterministic machine. [`replay`]: any machine written down, and a machine that reads it back.
 
 #![forbid(unsafe_code)]
 
@@ -19,6 +19,7 @@ pub mod front;
 pub mod kernel;
 pub mod local;
 pub mod machine;
+pub mod replay;
 pub mod scheme;
 pub mod sets;
 pub mod shared;

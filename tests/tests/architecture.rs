@@ -3,6 +3,7 @@
 
 mod architecture {
     pub(crate) mod arrows;
+    pub(crate) mod claims;
     pub(crate) mod documents;
     pub(crate) mod files;
     pub(crate) mod source;
@@ -10,12 +11,13 @@ mod architecture {
 
 use std::process::ExitCode;
 
-use architecture::{arrows, documents, files};
+use architecture::{arrows, claims, documents, files};
 
 fn main() -> ExitCode {
     let mut suite = conformance::harness::Suite::new("architecture");
     arrows::add(&mut suite);
     files::add(&mut suite);
     documents::add(&mut suite);
+    claims::add(&mut suite);
     suite.run()
 }

@@ -1,6 +1,6 @@
 //! Every rule of RFCs 0002, 0005, 0006 and 0011 on every machine, and each one broken on the simulator to see its test fail.
 //!
-//! `sim::R11` and `linux::R11` must hold; `quirk::R11` must not, and passes by that, as `machine_quirk::R39` does where
+//! `sim::R11` and `linux::R11` must hold, and `recording::R11` on the simulator while it is recorded, then on the recording (RFC 0007); `quirk::R11` must not, and passes by that, as `machine_quirk::R39` does where
 //! the simulator itself can be broken; `divergence::R32` must do what RFC 0003 says instead, and the rule must indeed not hold there. After the run, a line for each machine.
 //!
 //! A rule on Linux runs in a process of its own, which is a process group: nothing it starts outlives it, and one that
@@ -12,7 +12,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use conformance::rules::stage::{Broken, MACHINE_QUIRKS, Run, cannot_reuse_pids, on_linux, on_sim};
+use conformance::rules::stage::{
+    Broken, MACHINE_QUIRKS, Run, cannot_reuse_pids, on_linux, on_recording, on_sim,
+};
 use conformance::rules::{ACID, Access, Rule, divergence, rules};
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::signal::{Signal, killpg};
@@ -22,6 +24,9 @@ use nix::unistd::Pid;
 const CHILD: &str = "TRACEFD_RULE";
 /// Far more than any rule takes.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// The rule whose clients are threads.
+const THREADED: &str = "F9";
 
 const POLICIES: [Access; 2] = [Access::SameUser, Access::Descendants];
 
@@ -39,6 +44,14 @@ fn holds_on_sim(rule: &'static Rule) -> Result<(), Failed> {
             .map_err(|why| format!("under {access:?}: {why}"))?;
     }
     ON_SIM.fetch_add(1, Ordering::Relaxed);
+    Ok(())
+}
+
+fn holds_on_recording(rule: &'static Rule) -> Result<(), Failed> {
+    for access in POLICIES {
+        on_recording(rule.guest, rule.run, access, rule.id == THREADED)
+            .map_err(|why| format!("under {access:?}: {why}"))?;
+    }
     Ok(())
 }
 
@@ -144,6 +157,7 @@ fn main() -> ExitCode {
     for rule in all() {
         let id = rule.id;
         trials.push(Trial::test(format!("sim::{id}"), || holds_on_sim(rule)));
+        trials.push(Trial::test(format!("recording::{id}"), || holds_on_recording(rule)));
         trials.push(match divergence::row(id) {
             None => Trial::test(format!("linux::{id}"), || holds_on_linux(rule))
                 .with_ignored_flag(id == "F15" && skip.is_some()),

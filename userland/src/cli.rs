@@ -1,9 +1,12 @@
 //! The command line: one subcommand per tool, with help that shows how it is used.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::trace::summary::{self, Column, Order};
 
@@ -41,12 +44,59 @@ pub enum Tool {
 }
 
 /// Machines that can be named.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BackendName {
-    /// Real processes of this system
+    /// Real processes of this system.
     Linux,
-    /// The deterministic machine made for study; CMD is one of its program files
+    /// The deterministic machine made for study.
     Sim,
+    /// What `--record` wrote.
+    Replay(PathBuf),
+}
+
+impl BackendName {
+    const REPLAY: &str = "replay:";
+
+    /// Whether it is a recording.
+    pub fn is_replay(&self) -> bool {
+        matches!(self, BackendName::Replay(_))
+    }
+}
+
+/// `linux`, `sim`, `replay:FILE`.
+#[derive(Clone)]
+struct Backends;
+
+impl TypedValueParser for Backends {
+    type Value = BackendName;
+
+    fn parse_ref(
+        &self,
+        command: &Command,
+        argument: Option<&Arg>,
+        value: &OsStr,
+    ) -> Result<BackendName, clap::Error> {
+        let replay = value.as_bytes().strip_prefix(BackendName::REPLAY.as_bytes());
+        match (value.to_str(), replay) {
+            (Some("linux"), _) => Ok(BackendName::Linux),
+            (Some("sim"), _) => Ok(BackendName::Sim),
+            (_, Some(file)) if !file.is_empty() => Ok(BackendName::Replay(OsStr::from_bytes(file).into())),
+            // For its message.
+            _ => Err(PossibleValuesParser::new(["linux", "sim", "replay:FILE"])
+                .parse_ref(command, argument, value)
+                .err()
+                .unwrap_or_else(|| clap::Error::new(ErrorKind::InvalidValue).with_cmd(command))),
+        }
+    }
+
+    fn possible_values(&self) -> Option<Box<dyn Iterator<Item = PossibleValue> + '_>> {
+        let values = [
+            ("linux", "Real processes of this system"),
+            ("sim", "The deterministic machine made for study; CMD is one of its program files"),
+            ("replay:FILE", "What --record wrote, without CMD"),
+        ];
+        Some(Box::new(values.into_iter().map(|(name, help)| PossibleValue::new(name).help(help))))
+    }
 }
 
 /// When a signal to tracefd ends it.
@@ -164,7 +214,7 @@ impl TraceArgs {
 #[derive(Args, Debug)]
 #[command(
     arg_required_else_help = true,
-    override_usage = "tracefd trace [OPTIONS] [--] CMD [ARG]...\n       tracefd trace [OPTIONS] -p PID...\n       tracefd trace --backend sim FILE",
+    override_usage = "tracefd trace [OPTIONS] [--] CMD [ARG]...\n       tracefd trace [OPTIONS] -p PID...\n       tracefd trace --backend sim FILE\n       tracefd trace [OPTIONS] --backend replay:FILE",
     after_help = "\
 Examples:
   tracefd trace ls -l                        every call of ls, to standard error
@@ -179,6 +229,8 @@ Examples:
   tracefd trace --stop-at connect curl ...   leave curl stopped before connect, for a debugger
   tracefd trace -f --format chrome -o make.json -- make    a picture for a trace viewer
   tracefd trace --backend sim race.prog      a program of the simulator
+  tracefd trace -f --record run.rec make     lines now, and a recording
+  tracefd trace -f -T -e trace=%file --backend replay:run.rec   the same run, shown otherwise
 
 ^C goes to the command, as without tracefd; twice within two seconds, it ends tracefd and the command goes on. \
 After -p, ^C leaves the processes as they were."
@@ -237,12 +289,19 @@ pub struct TraceArgs {
     /// The machine that runs it
     #[arg(
         long,
-        value_enum,
+        value_parser = Backends,
         value_name = "MACHINE",
         default_value = "linux",
         help_heading = "What is traced"
     )]
     pub backend: BackendName,
+
+    /// Write all that the machine reports and answers to FILE, for `--backend replay:FILE`
+    ///
+    /// Every call is recorded with all its arguments, strings up to 1024 bytes, whatever is shown; replays can show it with
+    /// other options. The file has what the processes read and wrote: it is made readable for you alone.
+    #[arg(long, value_name = "FILE", conflicts_with = "seccomp_bpf", help_heading = "What is traced")]
+    pub record: Option<PathBuf>,
 
     /// Show only what EXPR says, or do it: trace=SET, signal=SET, status=SET, inject=SET:ACTION and others
     ///
@@ -365,12 +424,7 @@ pub struct TraceArgs {
     pub summary_wall_clock: bool,
 
     /// The command and its arguments; with `--backend sim`, a program file
-    #[arg(
-        value_name = "CMD",
-        trailing_var_arg = true,
-        required_unless_present = "attach",
-        conflicts_with = "attach"
-    )]
+    #[arg(value_name = "CMD", trailing_var_arg = true, conflicts_with = "attach")]
     pub command: Vec<OsString>,
 }
 

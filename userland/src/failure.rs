@@ -56,6 +56,16 @@ pub enum Failure {
         /// With the line.
         cause: String,
     },
+    /// A recording is no recording, or not from some point on.
+    #[error("{path}: {cause}{}", if *.shown { "; what came before it was replayed" } else { "" })]
+    Recording {
+        /// As it was given.
+        path: String,
+        /// With the offset.
+        cause: String,
+        /// Whether there was something to replay.
+        shown: bool,
+    },
     /// A combination of options without a meaning.
     #[error("{0}")]
     Usage(String),

@@ -7,24 +7,30 @@ mod machines;
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStringExt;
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
-use kernel_model::abi::{Pid, Status};
+use kernel_model::abi::{Errno, Pid, Status};
 use kernel_model::scheme::Program;
 use userland::cli::{BackendName, Cli, Interruptible, Tool, TraceArgs};
 use userland::failure::Failure;
 use userland::launch::{self, Command};
+use userland::output::Output;
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
-use userland::trace::{self, End, Target};
+use userland::trace::{self, End, Options, Target};
 use userland::{ending, setup};
 
-use machines::{Backend, calls, with_host};
+use machines::{Backend, Record, calls, replay, with_host};
+
+/// Notes of a recording: a word of the command, and a process that was attached to.
+const WORD: &str = "word";
+const PID: &str = "pid";
 
 fn main() -> ExitCode {
     match Cli::parse().tool {
-        Tool::Trace(args) => match trace(&args) {
+        Tool::Trace(args) => match trace(*args) {
             Ok(status) => ending::like(status),
             Err(failure) => ending::failed("trace", &failure),
         },
@@ -37,14 +43,16 @@ fn main() -> ExitCode {
     }
 }
 
-fn trace(args: &TraceArgs) -> Result<Status, Failure> {
-    setup::refuse(args)?;
-    let (backend, target) = machine_and_target(args)?;
+fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
+    setup::refuse(&args)?;
+    let (backend, target) = machine_and_target(&mut args)?;
+    let args = &args;
     let calls = calls(&backend);
     let options = setup::options(args, calls)?;
     // Before the first thread: they inherit the mask.
     let waited = signals::block();
     let output = setup::output(args)?;
+    let record = record(args, &output)?;
     output.keep_flushed();
     let attached = !args.attach.is_empty();
     let mode = match args.interruptible {
@@ -62,21 +70,69 @@ fn trace(args: &TraceArgs) -> Result<Status, Failure> {
         );
     }
     let mut view = setup::view(args, &output);
-    let end = with_host(backend, |host, ringer| {
+    let (end, played) = with_host(backend, record, |host, clock, ringer| {
         let host = sets::Filtered::new(host, wanted, args.seccomp_bpf);
+        let options = Options { clock, ..options };
         trace::run(&host, &target, &options, &mut *view, Some(&signals), Some(ringer))
     });
     drop(view);
-    output.finish(" <unfinished ...>");
-    match end? {
+    let left = played.left && matches!(end, Err(Failure::Kernel { errno: Errno::ENODATA, .. }));
+    output.finish(if left { " <detached ...>" } else { " <unfinished ...>" });
+    if left {
+        return Ok(Status::exited(0));
+    }
+    if let (Some(damage), BackendName::Replay(path)) = (played.damage, &args.backend) {
+        return Err(Failure::Recording {
+            path: path.display().to_string(),
+            cause: damage.to_string(),
+            shown: true,
+        });
+    }
+    match end.map_err(|failure| setup::unrecorded(args, failure))? {
         End::Command(status) => Ok(status),
         End::Attached => Ok(Status::exited(0)),
         End::Left(left) => Ok(setup::left(&left, &signals)),
     }
 }
 
-fn machine_and_target(args: &TraceArgs) -> Result<(Backend, Target), Failure> {
-    match args.backend {
+/// Where `--record` goes, and what a replay has to know of the command line.
+fn record(args: &TraceArgs, output: &Output) -> Result<Option<Record>, Failure> {
+    let Some(path) = &args.record else { return Ok(None) };
+    let to = output
+        .raw_beside(path, kernel_model::replay::left)
+        .map_err(|cause| Failure::Output { path: path.display().to_string(), cause })?;
+    let words = args.command.iter().filter(|_| args.backend == BackendName::Linux);
+    let words = words.map(|word| (WORD.to_owned(), word.clone().into_vec()));
+    let pids = args.attach.iter().map(|pid| (PID.to_owned(), pid.to_string().into_bytes()));
+    Ok(Some(Record { to, notes: words.chain(pids).collect() }))
+}
+
+/// What was traced, as it was then.
+fn recorded(path: &Path, args: &mut TraceArgs) -> Result<(Backend, Target), Failure> {
+    let failure = |cause| Failure::Recording { path: path.display().to_string(), cause, shown: false };
+    let mut replay = replay(path).map_err(failure)?;
+    let header = replay.header();
+    let words = header.notes(WORD).map(|word| OsString::from_vec(word.to_vec())).collect();
+    let pids = header.notes(PID).filter_map(|pid| std::str::from_utf8(pid).ok()?.parse().ok());
+    args.attach = pids.collect();
+    let target = if args.attach.is_empty() {
+        let Some(program) = replay.program() else {
+            let cause = match replay.finish() {
+                Some(damage) => damage.to_string(),
+                None => "no program was started in it".to_owned(),
+            };
+            return Err(failure(cause));
+        };
+        Target::Recorded { program, words }
+    } else {
+        Target::Attach(args.attach.iter().copied().map(Pid).collect())
+    };
+    Ok((Backend::Replay(Box::new(replay)), target))
+}
+
+fn machine_and_target(args: &mut TraceArgs) -> Result<(Backend, Target), Failure> {
+    match args.backend.clone() {
+        BackendName::Replay(path) => recorded(&path, args),
         BackendName::Linux if args.attach.is_empty() => {
             let target = Target::Command(Command {
                 words: args.command.clone(),

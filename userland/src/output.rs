@@ -6,6 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -58,6 +59,10 @@ struct Sink {
     written: u64,
     /// Whether all text so far is whole lines.
     line_start: bool,
+    /// It is not lines: nothing is marked, nothing is cut.
+    raw: bool,
+    /// What ends so many bytes, if their writer cannot any more.
+    tail: Option<fn(u64) -> Vec<u8>>,
     /// No more text is wanted, or can be written.
     closed: bool,
 }
@@ -140,6 +145,16 @@ impl Output {
         let (file, watched) = open(path, false)?;
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(file), path.display().to_string()));
         Ok(Output { shared: Arc::clone(&self.shared), key, watched, file: true })
+    }
+
+    /// A file of bytes that are no lines, beside it; for nobody but this user, since it may hold what others may not read.
+    /// `tail` ends it if the process ends before [`Raw`] is dropped, short of being killed.
+    pub fn raw_beside(&self, path: &Path, tail: fn(u64) -> Vec<u8>) -> io::Result<Raw> {
+        let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+        let tail = Some(tail);
+        let sink = Sink { raw: true, tail, ..Sink::new(Box::new(Kept(file, 0)), path.display().to_string()) };
+        let key = self.shared.lock().sinks.insert(sink);
+        Ok(Raw(Output { shared: Arc::clone(&self.shared), key, watched: false, file: true }))
     }
 
     /// What becomes of text whose file cannot be made.
@@ -239,6 +254,27 @@ impl Output {
     }
 }
 
+/// Bytes that are no lines. What cannot be written is told as everywhere here, once, and not to the writer.
+pub struct Raw(Output);
+
+impl Drop for Raw {
+    fn drop(&mut self) {
+        if let Some(sink) = self.0.shared.lock().sinks.get_mut(self.0.key) {
+            sink.tail = None;
+        }
+    }
+}
+
+impl Write for Raw {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.put(bytes);
+        Ok(bytes.len())
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn open(path: &Path, append: bool) -> io::Result<(Kept, bool)> {
     let file =
         if append { OpenOptions::new().append(true).create(true).open(path)? } else { File::create(path)? };
@@ -266,6 +302,8 @@ impl Sink {
             whole: 0,
             written: 0,
             line_start: true,
+            raw: false,
+            tail: None,
             closed: false,
         }
     }
@@ -274,10 +312,14 @@ impl Sink {
         if self.closed {
             return;
         }
-        if !self.line_start {
+        if !self.line_start && !self.raw {
             self.buffer.extend_from_slice(mark.as_bytes());
             self.buffer.push(b'\n');
             self.line_start = true;
+        }
+        if let Some(tail) = self.tail.take() {
+            let end = tail(self.written + self.buffer.len() as u64);
+            self.buffer.extend_from_slice(&end);
         }
         if let Some(text) = self.at_end.take() {
             self.buffer.extend_from_slice(&text());
@@ -295,7 +337,7 @@ impl Sink {
             self.closed = true;
             self.at_end = None;
             // Half a line says something that did not happen, and half a record cannot be read.
-            if self.written > self.whole {
+            if self.written > self.whole && !self.raw {
                 self.to.cut(self.whole);
             }
             if self.whole > 0 && self.to.write_all(self.closing).is_err() {
@@ -304,8 +346,9 @@ impl Sink {
             // Where even this cannot be written, nobody is left to tell.
             let _ = writeln!(
                 io::stderr(),
-                "tracefd: cannot write to {}: {error}; nothing more is printed, the command goes on",
-                self.name
+                "tracefd: cannot write to {}: {error}; nothing more is {}, the command goes on",
+                self.name,
+                if self.raw { "recorded" } else { "printed" }
             );
         }
         self.buffer.clear();

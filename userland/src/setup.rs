@@ -3,8 +3,8 @@
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
-use kernel_model::abi::{Signal, Status};
-use nix::errno::Errno;
+use kernel_model::abi::{Errno, Signal, Status};
+use nix::errno::Errno as SystemErrno;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getpgid, getpgrp, getppid, getsid};
 
@@ -28,6 +28,7 @@ use crate::trace::moment::{Clock, Times};
 use crate::trace::print::{Prefix, Style};
 use crate::trace::summary::{Counting, DEFAULT, Layout};
 use crate::trace::view::View;
+use crate::trace::whole::Source;
 
 /// Options that have no meaning, alone or together.
 pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
@@ -38,6 +39,23 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     }
     if args.daemonize > 0 {
         return usage("-D: tracefd has to be the command's parent, whose end it repeats; start it with `&`");
+    }
+    if args.command.is_empty() && args.attach.is_empty() && !args.backend.is_replay() {
+        return usage("no command; give CMD, or -p PID");
+    }
+    if args.backend.is_replay() {
+        if !args.command.is_empty() {
+            return usage("a recording has its command; give options only");
+        }
+        if args.record.is_some() {
+            return usage("--record: it is a recording already; copy the file");
+        }
+        if args.stop_at.is_some() || args.seccomp_bpf {
+            return usage("--stop-at and --seccomp-bpf act on processes; a recording has none");
+        }
+    }
+    if args.record.is_some() && args.stop_at.is_some() {
+        return usage("--record ends with the command; --stop-at leaves it before its end");
     }
     if args.stop_at.is_some() && args.backend == BackendName::Sim {
         return usage("--stop-at leaves a process for a debugger; one of the simulator ends with tracefd");
@@ -53,6 +71,11 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
             "delay_enter and delay_exit: time does not pass in the simulator while everybody waits",
         );
     }
+    if !args.paths.is_empty() && (args.record.is_some() || args.backend.is_replay()) {
+        return usage(
+            "-P: which file a descriptor is of is not recorded for every call; leave it out, and search the lines",
+        );
+    }
     if per_task(args) && (counts || args.format != FormatName::Text) {
         return usage("-ff writes one file of lines per task; it goes with neither -c, -C nor --format");
     }
@@ -63,6 +86,18 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
         return usage("-c prints nothing but the table; it has no --format");
     }
     Ok(())
+}
+
+/// What a recording cannot answer, said of these options.
+pub fn unrecorded(args: &TraceArgs, failure: Failure) -> Failure {
+    match failure {
+        Failure::Kernel { errno: Errno::ENODATA, .. } if args.backend.is_replay() => Failure::Machine(
+            "the recording does not have what these options need, from here on; -f and -e inject= have to be those \
+             of the recording"
+                .to_owned(),
+        ),
+        other => other,
+    }
 }
 
 /// `-ff -o FILE`; without a file it is `-f`.
@@ -93,6 +128,8 @@ pub fn options(args: &TraceArgs, calls: Calls) -> Result<Options, Failure> {
         rules: all.rules,
         stop_at,
         kill_on_exit: args.kill_on_exit,
+        whole: args.record.is_some() || args.backend.is_replay(),
+        clock: Source::Own,
     })
 }
 
@@ -244,7 +281,7 @@ pub fn left(left: &LeftAt, signals: &Signals) -> Status {
         match waitpid(nix::unistd::Pid::from_raw(root.0 as i32), None) {
             Ok(WaitStatus::Exited(_, code)) => return Status::exited(code as u8),
             Ok(WaitStatus::Signaled(_, signal, _)) => return Status::killed(Signal(signal as u8)),
-            Ok(_) | Err(Errno::EINTR) => {}
+            Ok(_) | Err(SystemErrno::EINTR) => {}
             Err(_) => return Status::exited(0),
         }
     }

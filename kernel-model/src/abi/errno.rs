@@ -52,7 +52,7 @@ errnos! {
     EDEADLK = 35, "nothing is running that could end this wait";
     ENOSYS = 38, "not implemented";
     ELOOP = 40, "too many levels of symbolic links";
-    ENODATA = 61, "nothing there to be read";
+    ENODATA = 61, "nothing there to be read, or nothing recorded";
     EOVERFLOW = 75, "value too large";
     EOPNOTSUPP = 95, "operation not supported";
     ENOTRECOVERABLE = 131, "state not recoverable";

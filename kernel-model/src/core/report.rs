@@ -31,6 +31,9 @@ impl Asked {
     }
 }
 
+/// Reports whose [`Detail`] goes into their notices.
+const DETAILED: Demand = Demand::CALL_ENTRY.union(Demand::CALL_EXIT).union(Demand::SIGNAL);
+
 impl<M: Machine> Core<M> {
     pub(super) fn report(&mut self, task: Task, report: Report) {
         let Some(key) = self.find(task) else { return self.stray(task, report) };
@@ -95,7 +98,7 @@ impl<M: Machine> Core<M> {
                 told &= kind != Demand::INTERRUPT;
             }
         }
-        let wants_detail = matches!(kind, Demand::CALL_ENTRY | Demand::CALL_EXIT | Demand::SIGNAL);
+        let wants_detail = DETAILED.contains(kind);
         let detail = if wants_detail && told {
             asked.detail(&mut self.machine, self.tasks[key.0].task)
         } else {

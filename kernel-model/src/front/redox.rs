@@ -11,7 +11,7 @@ use crate::core::{Grab, Identity, Notice, On, Order, SeatId};
 use crate::machine::{Demand, Detail, Machine, OnDeath, Verdict};
 
 /// Which bit stands for which kind of stop.
-const KINDS: [(PtraceFlags, Demand); 11] = [
+const KINDS: &[(PtraceFlags, Demand)] = &[
     (PtraceFlags::STOP_PRE_SYSCALL, Demand::CALL_ENTRY),
     (PtraceFlags::STOP_POST_SYSCALL, Demand::CALL_EXIT),
     (PtraceFlags::STOP_SINGLESTEP, Demand::STEP),

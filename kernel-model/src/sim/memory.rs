@@ -113,7 +113,8 @@ impl Memory {
         let mut pieces = Vec::new();
         let mut at = address;
         while at < end {
-            let stop = end.min((at / PAGE + 1) * PAGE);
+            // The last page's border is no address.
+            let stop = (at / PAGE + 1).checked_mul(PAGE).map_or(end, |border| border.min(end));
             pieces.push((at, (at - address) as usize, (stop - at) as usize));
             at = stop;
         }

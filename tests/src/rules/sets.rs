@@ -91,7 +91,7 @@ pub(super) const RULES: &[Rule] = &[
 
             let (_, trace) = b.begin()?;
             write(&trace, "entry", "getppid")?;
-            same!(calls(&events_to_end(&trace, POST)?, PRE), []);
+            same!(calls(&events_to_end(&trace, POST)?, PRE), Vec::<u64>::new());
             Ok(())
         },
     },

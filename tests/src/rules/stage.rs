@@ -1,15 +1,19 @@
 //! [`on_sim`] and [`on_linux`]: a rule's guest on a fresh kernel over each machine, and the rule run on it.
 //!
-//! Both are one generic stage; they differ in how programs get there, what names mean, and who the tracer is.
+//! [`on_recording`] is the simulator again, recorded, and then the recording. All are one generic stage; they differ in how programs get there, what names mean, and who the tracer is.
 
+use std::cell::RefCell;
+use std::io::{Cursor, Write, sink};
 use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
+use std::rc::Rc;
 
 use backend_linux::Linux;
 use kernel_model::abi::{Errno, Pid};
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::local::{self, Local};
 use kernel_model::machine::Machine;
+use kernel_model::replay::{Header, Recording, Replay};
 use kernel_model::scheme::{Caller, Host, Program};
 use kernel_model::shared::Shared;
 use kernel_model::sim::asm::{Image, Names, Segment, assemble};
@@ -43,7 +47,7 @@ struct OnLocal<M: Machine + 'static> {
 }
 
 impl<M: Machine + 'static> OnLocal<M> {
-    fn run(&self, run: Run, quirk: Option<&'static str>) -> Check {
+    fn run(&self, run: impl FnOnce(&Bench<'_>) -> Check, quirk: Option<&'static str>) -> Check {
         let client = self.local.client(self.me);
         match quirk {
             None => run(&Bench::new(self, &client, None)),
@@ -161,7 +165,7 @@ calls! {
 }
 
 /// Runs a rule on this system's kernel.
-pub fn on_linux(guest: &str, run: Run, access: Access) -> Check {
+pub fn on_linux(guest: &str, run: impl FnOnce(&Bench<'_>) -> Check, access: Access) -> Check {
     let dir = tempfile::tempdir().map_err(Failure::new)?;
     let names = LinuxNames { dir: dir.path().to_owned() };
     let images = assemble(&text_of(guest), &names).map_err(Failure::new)?;
@@ -233,7 +237,7 @@ pub const MACHINE_QUIRKS: &[(&str, Quirks)] = &[
 ];
 
 /// Runs a rule on the simulator.
-pub fn on_sim(guest: &str, run: Run, access: Access, broken: Broken) -> Check {
+pub fn on_sim(guest: &str, run: impl FnOnce(&Bench<'_>) -> Check, access: Access, broken: Broken) -> Check {
     let mut text = text_of(guest);
     let mut config = SimConfig::default();
     match broken {
@@ -261,4 +265,71 @@ pub fn on_sim(guest: &str, run: Run, access: Access, broken: Broken) -> Check {
         local: Local::new(Kernel::new(sim, policy(access))),
     };
     stage.run(run, if let Broken::Rule(rule) = broken { Some(rule) } else { None })
+}
+
+/// Bytes of a recording.
+#[derive(Clone, Default)]
+struct Tape(Rc<RefCell<Vec<u8>>>);
+
+impl Write for Tape {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.borrow_mut().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs a rule on the simulator while it is recorded, and then, unless it has threads, on the recording: which request
+/// comes between which reports is not the same twice with them.
+pub fn on_recording(guest: &str, run: Run, access: Access, threads: bool) -> Check {
+    let text = text_of(guest);
+    let config = SimConfig::default();
+    let mut sim = Sim::new(config.clone());
+    sim.load(&text).map_err(Failure::new)?;
+    let images = assemble(&text, &SimNames).map_err(Failure::new)?;
+    let me = Caller { pid: sim.owner(), uid: config.uid, gid: config.gid };
+    let began = 0;
+    let header =
+        Header { machine: "sim".to_owned(), caller: me, policy: policy(access), began, notes: Vec::new() };
+    let tape = Tape::default();
+    let (fresh, same) = (sim.clone(), header.clone());
+    let recorded = OnLocal {
+        machine: "sim",
+        access,
+        me,
+        images: images.clone(),
+        names: Box::new(SimNames),
+        reuse_pid: |recording: &mut Recording<Sim>, pid| recording.machine().use_pid_again(pid),
+        shared: Box::new(move || {
+            let (sim, header) = (fresh.clone(), same.clone());
+            Shared::start(move || Ok(Kernel::new(Recording::new(sim, &header, sink()), policy(access))))
+        }),
+        local: Local::new(Kernel::new(Recording::new(sim, &header, tape.clone()), policy(access))),
+    };
+    recorded.run(run, None).map_err(|why| Failure::new(format!("while it is recorded: {why}")))?;
+    drop(recorded);
+    if threads {
+        return Ok(());
+    }
+    let bytes = tape.0.take();
+    let calls = Sim::new(config).calls().to_vec();
+    let replay = Replay::open(Cursor::new(bytes), |_| calls).map_err(Failure::new)?;
+    let replayed = OnLocal {
+        machine: "sim",
+        access,
+        me,
+        images,
+        names: Box::new(SimNames),
+        reuse_pid: |_, _| true,
+        shared: Box::new(|| Err(Errno::ENODATA)),
+        local: Local::new(Kernel::new(replay, policy(access))),
+    };
+    replayed.run(run, None).map_err(|why| Failure::new(format!("when it is replayed: {why}")))?;
+    match replayed.local.with_machine(|replay| replay.finish().cloned()) {
+        None => Ok(()),
+        Some(damage) => Err(Failure::new(damage)),
+    }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 
 use conformance::harness::{Outcome, Suite, ensure};
+use conformance::scratch::commands as console;
 use conformance::tracer;
 
 use super::source::{Source, files, root};
@@ -13,7 +14,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.test("rules_of_the_rfc_are_rules_of_the_list", &[], rules);
     suite.test("examples_are_compiled", &[], examples);
     suite.test("readme_shows_the_minimal_tool", &[], tool_of_readme);
-    suite.test("readme_commands_run", &[], commands);
+    suite.test("commands_of_readme_and_rfcs_run", &[], commands);
     suite.test("readme_shows_the_pictures_that_its_commands_make", &[], pictures);
     suite.test("ci_runs_readme_tests", &[], ci);
 }
@@ -40,8 +41,9 @@ fn ids_of_list(sources: &[Source]) -> BTreeSet<String> {
 }
 
 fn rules() -> Outcome {
-    let (told, tested) =
-        (ids_of_tables(&files("rfcs", ".md")), ids_of_list(&files("tests/src/rules", ".rs")));
+    let lists: Vec<Source> =
+        files("tests/src/rules", ".rs").into_iter().chain(files("tests/tests/replay", ".rs")).collect();
+    let (told, tested) = (ids_of_tables(&files("rfcs", ".md")), ids_of_list(&lists));
     ensure(told.len() >= 60, || format!("the RFCs' tables have {} rules", told.len()))?;
     let untested: Vec<_> = told.difference(&tested).collect();
     let untold: Vec<_> = tested.difference(&told).collect();
@@ -70,26 +72,42 @@ fn tool_of_readme() -> Outcome {
     ensure(tool.lines().count() <= 60, || "minimal.rs is over 60 lines".into())
 }
 
-/// `$ ` lines of ```console blocks.
 fn readme_commands() -> Vec<String> {
     let readme = std::fs::read_to_string(root().join("README.md")).expect("there is a README");
-    let blocks = readme.split("```console\n").skip(1).filter_map(|rest| rest.split("```").next());
-    blocks.flat_map(str::lines).filter_map(|line| line.strip_prefix("$ ")).map(str::to_owned).collect()
+    console(&readme).into_iter().map(str::to_owned).collect()
 }
+
+/// Runs by its own test: what it does to a tree is done to a copy.
+const GUIDE: &str = "rfcs/HOWTO-change.md";
 
 /// cargo has built tracefd already, and these are its tests: what is left is to run the rest of the line.
 fn commands() -> Outcome {
-    let commands = readme_commands();
-    ensure(!commands.is_empty(), || "README has no commands".into())?;
-    for line in commands.iter().filter(|line| !line.starts_with("cargo test")) {
-        let run = line.replace("cargo run --release --", &tracer::tracefd().display().to_string());
-        ensure(!run.contains("cargo run"), || format!("this test cannot run: {line}"))?;
-        let output =
-            Command::new("sh").arg("-c").arg(&run).current_dir(root()).stdin(Stdio::null()).output()?;
-        let words = String::from_utf8_lossy(&output.stderr);
-        ensure(output.status.success(), || format!("{line}: {}: {words}", output.status))?;
+    let documents = files("rfcs", ".md").into_iter().filter(|document| document.path != GUIDE);
+    for document in
+        documents.chain(files("", "README.md").into_iter().filter(|file| file.path == "README.md"))
+    {
+        let blocks = document.text.matches("```console\n").count();
+        let lines = console(&document.text);
+        ensure(lines.len() >= blocks, || {
+            format!("{}: a console block has no command: one begins with `$ `", document.path)
+        })?;
+        for line in lines.into_iter().filter(|line| !line.starts_with("cargo test")) {
+            run(line).map_err(|why| format!("{}: {line}: {}", document.path, why.message().unwrap_or("")))?;
+        }
     }
     Ok(())
+}
+
+/// As it stands, but with the programs that are built already.
+fn run(line: &str) -> Outcome {
+    let tracefd = tracer::tracefd().display().to_string();
+    let run = match line.strip_prefix("tracefd ") {
+        Some(rest) => format!("{tracefd} {rest}"),
+        None => line.replace("cargo run --release --", &tracefd).replace(" --release", ""),
+    };
+    let output = Command::new("sh").arg("-c").arg(&run).current_dir(root()).stdin(Stdio::null()).output()?;
+    let words = String::from_utf8_lossy(&output.stderr);
+    ensure(output.status.success(), || format!("{}: {words}", output.status))
 }
 
 /// A ```mermaid block is what the command before it prints on standard error.

@@ -113,7 +113,9 @@ fn folder_entries_old(args: &mut Args<'_>, address: u64) {
 
 /// Walks `d_reclen`, a batch of bytes at a time.
 fn entries(args: &mut Args<'_>, address: u64, reclen_at: usize, mut show: impl FnMut(&mut Args<'_>, &[u8])) {
-    let (total, full) = (args.result.unwrap_or(0).max(0) as usize, args.show.full);
+    /// Many times the buffers of C libraries.
+    const MOST: i64 = 1 << 19;
+    let (total, full) = (args.result.unwrap_or(0).clamp(0, MOST) as usize, args.show.full);
     let mut batch = [0; 4096];
     let (mut count, mut at) = (0, 0);
     if full {

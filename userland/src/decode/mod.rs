@@ -114,6 +114,9 @@ pub fn find(name: &str) -> Option<&'static Decoder> {
     by_name.get(name).copied()
 }
 
+/// No list goes on in a line that is longer.
+const MOST_TEXT: usize = 1 << 20;
+
 /// What a decoder works with.
 pub struct Args<'a> {
     /// The text so far.
@@ -395,7 +398,7 @@ impl<'a> Args<'a> {
         let mut bytes = [0; BATCH];
         let per_batch = BATCH / size;
         let mut done = 0;
-        while done < shown {
+        while done < shown && self.out.len() < MOST_TEXT {
             let here = per_batch.min(shown - done);
             let place = address.wrapping_add((done * size) as u64);
             if self.memory.read(place, &mut bytes[..here * size]).is_err() {
@@ -411,7 +414,7 @@ impl<'a> Args<'a> {
                 done += 1;
             }
         }
-        self.text(match (shown as u64 == count, shown) {
+        self.text(match (done as u64 == count, done) {
             (true, _) => "]",
             (false, 0) => "[...]",
             (false, _) => ", ...]",

@@ -31,11 +31,13 @@ pub(super) fn put_ready(args: &mut Args<'_>, left: Option<u64>) {
         return args.text(" (Timeout)");
     }
     const BATCH: usize = 128;
-    let (address, count) = (args.words[0], args.words[1] as u32 as usize);
+    /// proc_sys_fs(5), nr_open: the kernel takes no more, unless somebody raised it. A result may be injected.
+    const MOST: usize = 1 << 20;
+    let (address, count) = (args.words[0], (args.words[1] as u32 as usize).min(MOST));
     let mut bytes = [0; 8 * BATCH];
     let mut shown = 0;
     args.text(" ([");
-    for batch in (0..count).step_by(BATCH) {
+    'all: for batch in (0..count).step_by(BATCH) {
         let here = &mut bytes[..8 * BATCH.min(count - batch)];
         if args.memory.read(address.wrapping_add(8 * batch as u64), here).is_err() {
             break;
@@ -45,11 +47,14 @@ pub(super) fn put_ready(args: &mut Args<'_>, left: Option<u64>) {
             shown += 1;
             if shown > args.show.items(u64::MAX) {
                 args.text("...");
-                break;
+                break 'all;
             }
             put!(args.out, "{{fd={}, revents=", le32(answer, 0) as i32);
             args.flags(&names::POLL_EVENTS, le16(answer, 6).into());
             args.text("}");
+            if shown as i64 == ready {
+                break 'all;
+            }
         }
     }
     args.text("]");

@@ -55,10 +55,11 @@ impl Show {
     /// As without any option.
     pub const DEFAULT: Show = Show { limit: 32, full: false, hex: Hex::None, fds: Fds::Numbers, raw: false };
 
-    /// How many items of a list of `count` are shown.
+    /// How many items of a list of `count` are shown. A list without an end must not keep us for ever.
     pub fn items(self, count: u64) -> usize {
+        const MOST: usize = 1 << 15;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        if self.full { count } else { count.min(self.limit) }
+        count.min(if self.full { MOST } else { self.limit })
     }
 }
 

@@ -1,6 +1,6 @@
 //! Strings, buffers and lists of strings: cut where the user wants it, escaped as in C.
 
-use super::{Args, decoders, word};
+use super::{Args, MOST_TEXT, decoders, word};
 
 decoders! { string, envp, buffer_returned, hex_returned, string_returned, }
 
@@ -144,6 +144,9 @@ pub(super) fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 pub(super) fn argv(args: &mut Args<'_>, address: u64) {
     let (size, most) = (args.word_size(), args.show.items(u64::MAX));
     for at in 0..most {
+        if args.out.len() > MOST_TEXT {
+            break;
+        }
         let place = address.wrapping_add((at * size) as u64);
         let text = if address == 0 { None } else { args.peek_word(place) };
         let Some(text) = text else {
@@ -169,6 +172,9 @@ pub(super) fn argv(args: &mut Args<'_>, address: u64) {
 
 /// `0x… /* 34 vars */`: how many words there are before the NULL; with `-v` the texts.
 pub fn envp(args: &mut Args<'_>, address: u64) {
+    /// More than any exec takes: execve(2), "Limits on size", leaves 6 MiB, and each takes 9 bytes. A list without an end
+    /// must not keep us for ever.
+    const MOST: u64 = 1 << 20;
     if args.show.full {
         return argv(args, address);
     }
@@ -179,7 +185,7 @@ pub fn envp(args: &mut Args<'_>, address: u64) {
     let size = args.word_size();
     let mut block = [0; BLOCK as usize];
     let mut count = 0;
-    loop {
+    while count < MOST {
         let at = address.wrapping_add(count * size as u64);
         // Whole words up to the end of a block: what is mapped is mapped by the page.
         let length = ((BLOCK - at % BLOCK) as usize / size).max(1) * size;
@@ -193,6 +199,7 @@ pub fn envp(args: &mut Args<'_>, address: u64) {
             return put!(args.out, " /* {count} var{} */", if count == 1 { "" } else { "s" });
         }
     }
+    put!(args.out, " /* over {count} vars */");
 }
 
 /// Bytes as a C string literal shows them; octal escapes are as short as what follows allows. What `quotes` has gets a

@@ -8,6 +8,7 @@ use super::dump::{self, Way};
 use super::follow::{Follow, LeftAt, Next};
 use super::tasks::Open;
 use super::view::{CallView, Ended, Outcome, What};
+use super::whole::RECORDED;
 use crate::decode::{Begun, STACK, sigreturn_result};
 use crate::qualify::Ending;
 use crate::tables::{Call, Kind};
@@ -57,7 +58,7 @@ impl Follow<'_> {
         }
         let injected = self.interfere(key, number, abi);
         let leaves = self.tasks[key].leave_at.is_some();
-        if !self.options.select.has(abi, number) && !leaves {
+        if !self.options.shows(abi, number) && !leaves {
             return;
         }
         let call = self.options.calls.get(abi, number);
@@ -80,15 +81,12 @@ impl Follow<'_> {
             } else if !bare && let Ok(record) = task.call() {
                 args[..6].copy_from_slice(&record.args);
             }
-            begun = put_call(
-                &mut text,
-                call,
-                number,
-                &args,
-                abi,
-                task.memory(),
-                self.options.show_of(abi, number),
-            );
+            let show = self.options.show_of(abi, number);
+            if self.options.whole {
+                put_call(&mut text, call, number, &args, abi, task.memory(), RECORDED);
+                text.clear();
+            }
+            begun = put_call(&mut text, call, number, &args, abi, task.memory(), show);
         }
         let began = self.now;
         let open = |text| Open {
@@ -188,7 +186,7 @@ impl Follow<'_> {
         let (number, abi) =
             began.as_ref().map_or((event.d, event.f), |open| (open.call.number, open.call.abi));
         // A child's first POST is of the call that made it, which its parent shows.
-        if began.is_none() && !(midway && self.options.select.has(abi, number)) {
+        if began.is_none() && !(midway && self.options.shows(abi, number)) {
             return;
         }
         let call = self.options.calls.get(abi, number);
@@ -205,6 +203,10 @@ impl Follow<'_> {
                 if self.needs.arguments {
                     let words = began.as_ref().map_or([0; 7], |open| open.call.words);
                     let injected = began.as_ref().is_some_and(|open| open.injected);
+                    if let Some(open) = began.as_ref().filter(|_| !injected && self.options.whole) {
+                        put_rest(&mut rest, call, &open.call, register, task.memory(), RECORDED);
+                        rest.clear();
+                    }
                     if let Some(open) = began.as_ref().filter(|_| !injected) {
                         put_rest(&mut rest, call, &open.call, register, task.memory(), show);
                     }

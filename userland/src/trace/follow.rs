@@ -21,6 +21,7 @@ use super::first::put_exec;
 use super::moment::Moment;
 use super::tasks::{Open, Task};
 use super::view::{CallView, Happened, Joined, Needs, View, What, Who};
+use super::whole::RECORDED;
 use crate::decode::Begun;
 use crate::diagnose;
 use crate::failure::Failure;
@@ -127,7 +128,7 @@ impl<'h> Follow<'h> {
             options,
             needs: view.needs(),
             view,
-            now: Moment::now(),
+            now: options.clock.now(),
             text: Vec::with_capacity(512),
             rest: Vec::with_capacity(512),
             signals,
@@ -209,7 +210,7 @@ impl<'h> Follow<'h> {
         let paths = &self.options.paths;
         let hidden = !paths.is_empty()
             && !self.command.first().is_some_and(|name| paths.iter().any(|path| path == name.as_bytes()));
-        if self.command.is_empty() || !self.options.select.has(0, exec.number) || hidden {
+        if self.command.is_empty() || !self.options.shows(0, exec.number) || hidden {
             return;
         }
         let (number, show) = (exec.number, self.options.show_of(0, exec.number));
@@ -219,6 +220,9 @@ impl<'h> Follow<'h> {
         let narrow = regs.cs == CODE_32;
         if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, show) {
             return;
+        }
+        if self.options.whole {
+            put_exec(&mut self.text, &self.command, task.memory(), regs.rsp, narrow, RECORDED);
         }
         let call = InCall { id: 0, number, abi: 0, words: [0; 7], begun: Begun::default() };
         let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false };
@@ -286,7 +290,7 @@ impl<'h> Follow<'h> {
                 Err(errno) => return Err(Failure::Kernel { doing: "reading events", errno }),
             };
             if self.needs.times {
-                self.now = Moment::now();
+                self.now = self.options.clock.now();
             }
             // None at all means: stopped, and everything was read.
             let mut held = count == 0 && !self.tasks[key].delayed;
@@ -347,11 +351,8 @@ impl<'h> Follow<'h> {
             mask |= PtraceFlags::EVENT_CLONE;
         }
         let task = &self.tasks[key];
-        if !self.options.select.is_all()
-            && task.calls.is_empty()
-            && task.leave_at.is_none()
-            && task.delay_exit.is_none()
-        {
+        let all = self.options.whole || self.options.select.is_all();
+        if !all && task.calls.is_empty() && task.leave_at.is_none() && task.delay_exit.is_none() {
             mask.remove(PtraceFlags::STOP_POST_SYSCALL);
         }
         if task.skip {
@@ -408,7 +409,7 @@ impl<'h> Follow<'h> {
 
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
         let (signal, handler) = (Signal(event.a as u8), event.b);
-        if self.options.signals.has_signal(signal) {
+        if self.options.whole || self.options.signals.has_signal(signal) {
             let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
             let info = if self.needs.origins { self.tasks[key].siginfo().ok() } else { None };
             self.tell(key, pc, What::Signal { signal, handler, info: info.as_ref() });

@@ -22,6 +22,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod view;
+pub mod whole;
 
 use kernel_model::abi::{Errno, Pid, Signal, Status};
 use kernel_model::client::read_text;
@@ -46,6 +47,13 @@ pub enum Target {
     Command(launch::Command),
     /// A program of a machine that has its own kind.
     Program(Program),
+    /// A program that a recording has.
+    Recorded {
+        /// As it was started.
+        program: Program,
+        /// The command that named it, if there was one.
+        words: Vec<std::ffi::OsString>,
+    },
     /// Processes that are there.
     Attach(Vec<Pid>),
 }
@@ -80,6 +88,10 @@ pub struct Options {
     pub stop_at: Option<Selection>,
     /// Tracees die with the tool.
     pub kill_on_exit: bool,
+    /// Everything is read, shown or not: for a recording, and for what is replayed.
+    pub whole: bool,
+    /// Where times come from.
+    pub clock: whole::Source,
 }
 
 impl Options {
@@ -89,9 +101,15 @@ impl Options {
         Show { full, raw: self.raw.has(abi, number), ..self.show }
     }
 
+    /// Whether a call is told to the view.
+    pub(crate) fn shows(&self, abi: u64, number: u64) -> bool {
+        self.whole || self.select.has(abi, number)
+    }
+
     /// Whether the tool has to hear of this call, to show it or to do something about it.
     pub fn needs(&self, abi: u64, number: u64) -> bool {
-        self.select.has(abi, number)
+        self.whole
+            || self.select.has(abi, number)
             || self.rules.iter().any(|rule| rule.is_about(abi, number))
             || self.stop_at.as_ref().is_some_and(|calls| calls.has(abi, number))
     }
@@ -117,6 +135,20 @@ pub fn run(
     signals: Option<&Signals>,
     ringer: Option<&Ringer<'_>>,
 ) -> Result<End, Failure> {
+    if options.whole {
+        return all(host, target, options, &mut whole::Shown::new(view, options), signals, ringer);
+    }
+    all(host, target, options, view, signals, ringer)
+}
+
+fn all(
+    host: &dyn Host,
+    target: &Target,
+    options: &Options,
+    view: &mut dyn View,
+    signals: Option<&Signals>,
+    ringer: Option<&Ringer<'_>>,
+) -> Result<End, Failure> {
     let mut follow = Follow::new(host, options, view, signals, ringer)?;
     let root = match target {
         Target::Command(command) => {
@@ -127,6 +159,11 @@ pub fn run(
         Target::Program(program) => host
             .spawn(program)
             .map_err(|errno| Failure::Machine(format!("cannot start the program: {errno}")))?,
+        Target::Recorded { program, words } => {
+            let root = host.spawn(program).map_err(Failure::kernel("starting the recorded program"))?;
+            follow.began_with(words);
+            root
+        }
         Target::Attach(pids) => {
             for &pid in pids {
                 attach(host, &mut follow, pid)?;

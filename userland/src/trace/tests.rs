@@ -52,6 +52,8 @@ pub(crate) fn options(follow: bool, expression: &str) -> Options {
         stop_at: None,
         calls,
         kill_on_exit: false,
+        whole: false,
+        clock: super::whole::Source::Own,
     }
 }
 

@@ -222,7 +222,8 @@ fn expression(text: &str, number: usize) -> Result<Expr> {
             rest = rest[1..].trim_start();
         }
         // A character may itself be a sign.
-        let from = if rest.starts_with('\'') { rest.len().min(3) } else { 0 };
+        let quoted = rest.strip_prefix('\'').and_then(|rest| rest.chars().next());
+        let from = quoted.map_or(0, |character| 1 + character.len_utf8());
         let end = rest[from..].find(['+', '-']).map_or(rest.len(), |at| from + at);
         let word = rest[..end].trim();
         let value = match literal(word) {
