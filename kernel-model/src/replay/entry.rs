@@ -5,12 +5,12 @@
 
 use std::collections::HashMap;
 
+use super::descriptor::{put_descriptor, take_descriptor};
 use super::header::SETS;
 use super::wire::{Put, Take};
 use crate::abi::{Errno, Pid, SigInfo, Signal, Status};
 use crate::machine::{
-    CallValues, Demand, Detail, Error, Facts, Medium, RegSet, Report, Result, Socket, State, Task, Verdict,
-    Which,
+    CallValues, Demand, Detail, Error, Facts, Medium, RegSet, Report, Result, State, Task, Verdict, Which,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -109,8 +109,8 @@ const END: u8 = 19;
 const VALUES: u8 = 20;
 const NOW: u8 = 21;
 const SIGINFO: u8 = 22;
-const NAME: u8 = 23;
-const MEDIUM: u8 = 24;
+pub(super) const NAME: u8 = 23;
+pub(super) const MEDIUM: u8 = 24;
 
 impl Entry {
     /// Appends the payload, and says which kind it is.
@@ -281,7 +281,7 @@ fn take_task(take: &mut Take<'_>) -> Option<Task> {
     Some(Task { slot: take.small()?, generation: take.small()? })
 }
 
-fn take_pid(take: &mut Take<'_>) -> Option<Pid> {
+pub(super) fn take_pid(take: &mut Take<'_>) -> Option<Pid> {
     take.small().map(Pid)
 }
 
@@ -302,7 +302,7 @@ const ERRORS: [Error; 9] = [
     Error::Idle,
 ];
 
-fn put_result<T>(out: &mut Vec<u8>, result: &Result<T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
+pub(super) fn put_result<T>(out: &mut Vec<u8>, result: &Result<T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
     match result {
         Ok(value) => {
             out.put(0);
@@ -319,7 +319,10 @@ fn put_result<T>(out: &mut Vec<u8>, result: &Result<T>, put: impl FnOnce(&mut Ve
     }
 }
 
-fn take_result<T>(take: &mut Take<'_>, value: impl FnOnce(&mut Take<'_>) -> Option<T>) -> Option<Result<T>> {
+pub(super) fn take_result<T>(
+    take: &mut Take<'_>,
+    value: impl FnOnce(&mut Take<'_>) -> Option<T>,
+) -> Option<Result<T>> {
     match take.number()? {
         0 => value(take).map(Ok),
         number => match ERRORS.get(usize::try_from(number - 1).ok()?) {
@@ -486,80 +489,6 @@ fn take_at(kind: u8, take: &mut Take<'_>, known: &mut Known) -> Option<Entry> {
         _ => (Ask::Interrupt, take_result(take, |_| Some(Answer::Done))?),
     };
     Some(Entry::At { task, ask, answer })
-}
-
-/// 0 is the folder, a number one less.
-fn put_descriptor(out: &mut Vec<u8>, ask: &Ask, answer: &Result<Answer>) -> u8 {
-    let (which, kind) = match ask {
-        Ask::Medium(which) => (*which, MEDIUM),
-        Ask::Name(which) => (*which, NAME),
-        _ => (Which::Folder, NAME),
-    };
-    out.put(match which {
-        Which::Folder => 0,
-        Which::Number(number) => u64::from(number) + 1,
-    });
-    put_result(out, answer, |out, answer| match answer {
-        Answer::Name(Some(name)) => {
-            out.put(1);
-            out.put_bytes(name);
-        }
-        Answer::Medium(Some(medium)) => {
-            out.put(1);
-            put_medium(out, medium);
-        }
-        _ => out.put(0),
-    });
-    kind
-}
-
-fn take_descriptor(kind: u8, take: &mut Take<'_>) -> Option<(Ask, Result<Answer>)> {
-    let which = match take.number()? {
-        0 => Which::Folder,
-        number => Which::Number(u32::try_from(number - 1).ok()?),
-    };
-    if kind == NAME {
-        let name =
-            take_result(take, |take| Some(if take.flag()? { Some(take.bytes()?.to_vec()) } else { None }))?;
-        return Some((Ask::Name(which), name.map(Answer::Name)));
-    }
-    let medium = take_result(take, |take| Some(if take.flag()? { Some(take_medium(take)?) } else { None }))?;
-    Some((Ask::Medium(which), medium.map(Answer::Medium)))
-}
-
-fn put_medium(out: &mut Vec<u8>, medium: &Medium) {
-    match medium {
-        Medium::Named => out.put(0),
-        Medium::Device { character, major, minor } => {
-            [1, u64::from(*character), *major, *minor].into_iter().for_each(|number| out.put(number));
-        }
-        Medium::Process(pid) => [2, u64::from(pid.0)].into_iter().for_each(|number| out.put(number)),
-        Medium::Socket(Socket { protocol, id, local, peer }) => {
-            out.put(3);
-            out.put_bytes(protocol.as_bytes());
-            out.put(*id);
-            for address in [local, peer] {
-                out.put(address.is_some().into());
-                address.iter().for_each(|address| out.put_bytes(address.as_bytes()));
-            }
-        }
-    }
-}
-
-fn take_medium(take: &mut Take<'_>) -> Option<Medium> {
-    let text = |take: &mut Take<'_>| String::from_utf8(take.bytes()?.to_vec()).ok();
-    Some(match take.number()? {
-        0 => Medium::Named,
-        1 => Medium::Device { character: take.flag()?, major: take.number()?, minor: take.number()? },
-        2 => Medium::Process(take_pid(take)?),
-        3 => {
-            let (protocol, id) = (text(take)?, take.number()?);
-            let local = if take.flag()? { Some(text(take)?) } else { None };
-            let peer = if take.flag()? { Some(text(take)?) } else { None };
-            Medium::Socket(Socket { protocol, id, local, peer })
-        }
-        _ => return None,
-    })
 }
 
 impl Known {
