@@ -118,6 +118,16 @@ pub enum Report {
 }
 
 impl Report {
+    /// Those that say all there is by their kind; what else there is to tell is their [`Detail`].
+    pub const PLAIN: &[Report] = &[
+        Report::CallEntry, // in the order of the kinds
+        Report::CallExit,
+        Report::Signal,
+        Report::Step,
+        Report::Trap,
+        Report::Interrupt,
+    ];
+
     /// The kind as a set of one.
     pub const fn kind(self) -> Demand {
         match self {

@@ -345,34 +345,23 @@ fn put_report(out: &mut Vec<u8>, report: Report) {
         Report::Exiting { status } => out.put(status.0.into()),
         // 0: nobody can know.
         Report::Gone { status } => out.put(status.map_or(0, |status| u64::from(status.0) + 1)),
-        Report::CallEntry
-        | Report::CallExit
-        | Report::Signal
-        | Report::Step
-        | Report::Trap
-        | Report::Interrupt => {}
+        _ => debug_assert!(Report::PLAIN.contains(&report), "{report:?} has more to say than its kind"),
     }
 }
 
 fn take_report(take: &mut Take<'_>) -> Option<Report> {
     let kind = Demand::from_bits(1u32.checked_shl(take.small()?)?)?;
     Some(match kind {
-        Demand::CALL_ENTRY => Report::CallEntry,
-        Demand::CALL_EXIT => Report::CallExit,
-        Demand::STEP => Report::Step,
-        Demand::SIGNAL => Report::Signal,
-        Demand::TRAP => Report::Trap,
         Demand::EXITING => Report::Exiting { status: Status(take.small()?) },
         Demand::BORN => Report::Born { child: take_task(take)?, pid: take_pid(take)? },
         Demand::IMAGE => Report::Image { former: take_pid(take)? },
         Demand::GROUP_STOP => Report::GroupStop { signal: Signal(take.byte()?) },
-        Demand::INTERRUPT => Report::Interrupt,
         Demand::GONE => {
             let status = take.number()?.checked_sub(1);
             let status = status.map(|status| u32::try_from(status).map(Status)).transpose().ok()?;
             Report::Gone { status }
         }
-        _ => return None,
+        kind => *Report::PLAIN.iter().find(|plain| plain.kind() == kind)?,
     })
 }
 
