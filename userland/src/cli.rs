@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum, value_parser};
 
+use crate::lab::LabTool;
 use crate::trace::summary::{self, Column, Order};
 
 /// Trace processes through file handles: on Linux, or on a simulated machine.
@@ -31,6 +32,9 @@ pub struct Cli {
 pub enum Tool {
     /// Print every system call, signal, birth and end of processes
     Trace(Box<TraceArgs>),
+    /// Explore scenarios on the simulator, in every order, and walk through what was found
+    #[command(subcommand)]
+    Lab(LabTool),
     /// Print a completion script for a shell
     Completions {
         /// For which one

@@ -1,6 +1,7 @@
 //! The tools of tracefd. Each is one module, written against `&dyn Host` alone; only the binary names a machine.
 //!
 //! - [`trace`]: every call, signal, birth and end of processes, in one of several formats ([`format`](mod@format)).
+//! - [`lab`]: scenarios on the simulator, in every order, and what was found, move by move.
 //!
 //! What tools share: [`tables`], [`decode`], [`select`], [`qualify`] and [`sets`] (system calls and `-e`), [`numbers`] (error names), [`output`], [`signals`] and
 //! [`ending`] (the tool as a process of its own), [`setup`] (what the options of `trace` mean), [`launch`] and [`diagnose`] (getting at a process, or saying why not).
@@ -21,6 +22,7 @@ pub mod diagnose;
 pub mod ending;
 pub mod failure;
 pub mod format;
+pub mod lab;
 pub mod launch;
 pub mod numbers;
 pub mod output;

@@ -15,6 +15,7 @@ use kernel_model::abi::{Errno, Pid, Status};
 use kernel_model::scheme::Program;
 use userland::cli::{BackendName, Cli, Interruptible, Tool, TraceArgs};
 use userland::failure::Failure;
+use userland::lab;
 use userland::launch::{self, Command};
 use userland::output::Output;
 use userland::sets;
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
             Ok(status) => ending::like(status),
             Err(failure) => ending::failed("trace", &failure),
         },
+        Tool::Lab(tool) => lab::run(&tool).unwrap_or_else(|failure| ending::failed("lab", &failure)),
         Tool::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "tracefd", &mut script);
