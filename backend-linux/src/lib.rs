@@ -34,6 +34,7 @@ compile_error!("this machine knows the registers and the call tables of Linux on
 mod birth;
 mod bpf;
 mod calls;
+mod descriptor;
 mod doorbell;
 mod eintr;
 mod exec;
@@ -48,6 +49,7 @@ mod placement;
 mod regs;
 mod report;
 mod resume;
+mod sockets;
 mod spawn;
 mod stop;
 mod sys;

@@ -3,11 +3,13 @@
 //! Three groups: ptrace requests on one task, waiting, and the two ways of making a process (a program to be traced,
 //! and the doorbell). A `static` at the end of the second group remembers what the process was started with.
 
-use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use kernel_model::abi::SigInfo;
+use kernel_model::scheme::User;
 use nix::errno::Errno;
 
 use crate::fault;
@@ -89,6 +91,21 @@ pub(crate) fn event_message(pid: i32) -> Result<u64> {
 /// `si_code` of PTRACE_GETSIGINFO.
 pub(crate) fn signal_code(pid: i32) -> Result<c_int> {
     fetch::<libc::siginfo_t>(libc::PTRACE_GETSIGINFO, pid).map(|info| info.si_code)
+}
+
+/// PTRACE_GETSIGINFO, whole.
+pub(crate) fn siginfo(pid: i32) -> Result<SigInfo> {
+    fetch(libc::PTRACE_GETSIGINFO, pid)
+}
+
+/// getxattr(2) of a short value.
+pub(crate) fn attribute(path: &CStr, name: &CStr) -> Result<Vec<u8>> {
+    let mut value = vec![0u8; 64];
+    // SAFETY: both names end with NUL, and the kernel writes no more than the length of the vector, which outlives the call.
+    let length =
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    value.truncate(Errno::result(length)? as usize);
+    Ok(value)
 }
 
 /// PTRACE_PEEKUSER of the result register: cheaper than all of them. The raw call, since libc's reports by errno.
@@ -302,6 +319,7 @@ pub(crate) struct Image<'a> {
     pub(crate) args: &'a [CString],
     pub(crate) env: Option<&'a [CString]>,
     pub(crate) filter: Option<&'a [libc::sock_filter]>,
+    pub(crate) user: Option<&'a User>,
 }
 
 /// A child that waits to be let into its program.
@@ -338,6 +356,7 @@ pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
                 args.as_ptr(),
                 env,
                 filter.as_ref(),
+                image.user,
                 [wait_end.as_raw_fd(), release.as_raw_fd(), fail_end.as_raw_fd()],
             )
         }
@@ -353,6 +372,7 @@ fn become_image(
     args: *const *const c_char,
     env: *const *const c_char,
     filter: Option<&libc::sock_fprog>,
+    user: Option<&User>,
     [wait_end, release, fail_end]: [c_int; 3],
 ) -> ! {
     let mut byte = 0u8;
@@ -372,7 +392,8 @@ fn become_image(
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, MASK_BYTES) };
     }
     swap_mask(Some(MASK_AT_START.load(Ordering::Relaxed)));
-    let refused = filter.and_then(|filter| install(filter).err());
+    // The filter first: who is nobody any more may not install one.
+    let refused = filter.map_or(Ok(()), install).and_then(|()| user.map_or(Ok(()), turn_into)).err();
     if refused.is_none() {
         // SAFETY: `fork` made NUL-terminated strings and NULL-terminated lists, alive in this copy of the memory.
         unsafe { libc::execve(path, args, env) };
@@ -401,6 +422,18 @@ fn install(filter: &libc::sock_fprog) -> Result<()> {
         }
         done => done.map(drop),
     }
+}
+
+/// Gives all privileges of this process's user up for those of another. The raw calls: the C library's would do the same
+/// in every thread that it remembers, and there is only one here.
+fn turn_into(user: &User) -> Result<()> {
+    let User { uid, gid, groups } = user;
+    // SAFETY: the kernel reads as many numbers as the slice has, which is alive in this copy of the memory.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map(drop)
 }
 
 impl Embryo {
