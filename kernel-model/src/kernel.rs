@@ -3,13 +3,15 @@
 //! Every operation takes the client first and answers a [`Step`]. [`crate::local`] and [`crate::shared`] turn steps into
 //! calls that wait; each client of theirs is a [`crate::scheme::Host`].
 
+mod audit;
+
 use slab::Slab;
 
 use crate::abi::{
     Errno, EventFlags, F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, OpenFlags, Pid, Result, Signal, Stat,
     Status,
 };
-pub use crate::core::{ClientId, Policy, WaiterId};
+pub use crate::core::{ClientId, Keeper, Policy, Session, WaiterId};
 use crate::core::{Core, On};
 pub use crate::front::Step;
 use crate::front::{self, Ctx, Node, Queues};

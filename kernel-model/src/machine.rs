@@ -442,6 +442,7 @@ pub trait Machine {
     /// Sends a signal, on behalf of the owner. Errors: `Gone`, `Denied`, `Invalid`.
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()>;
 
-    /// Stops tracing. `Gone` is still reported for tasks of [`spawn`](Self::spawn), for nothing else.
+    /// Stops tracing. `Gone` is still reported for tasks of [`spawn`](Self::spawn), for nothing else; reports that were not
+    /// fetched yet are forgotten, and a child that only they tell of goes its way.
     fn detach(&mut self, task: Task, leave: Leave) -> Result<()>;
 }

@@ -1,4 +1,5 @@
-//! Random scenarios on both machines ([`conformance::differential`]): kept ones first, then new ones.
+//! Scenarios on both machines ([`conformance::differential`]): kept ones, those with all they expect (`scenarios/played`), and
+//! random ones.
 //!
 //! `DIFFERENTIAL_CASES` says how many (300, or 2,000 where CI is set), `DIFFERENTIAL_SEED` which. Cases run in a process of
 //! its own, one process for many, because tracees are waited for by the thread that traces them, and because what hangs has
@@ -15,7 +16,7 @@ use std::time::Duration;
 use conformance::differential::compare::compare;
 use conformance::differential::generate::scenario;
 use conformance::differential::machines::Output;
-use conformance::differential::scenario::Scenario;
+use kernel_model::scenario::Scenario;
 use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
@@ -123,7 +124,7 @@ fn work(dir: &Path) -> Result<(), String> {
         }
         let mut text = vec![0; size.trim().parse().map_err(|error| told(&error))?];
         requests.read_exact(&mut text).map_err(|error| told(&error))?;
-        let scenario = Scenario::parse(&String::from_utf8_lossy(&text))?;
+        let scenario = Scenario::parse(&String::from_utf8_lossy(&text)).map_err(|error| told(&error))?;
         if let Err(difference) = compare(&scenario, &mut output) {
             eprintln!("{difference}");
         }
@@ -187,8 +188,13 @@ fn explore() -> Result<(), Failed> {
     }
 }
 
-fn regressions() -> std::io::Result<Vec<PathBuf>> {
-    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/src/differential/regressions");
+/// Scenarios that were kept, and those whose every event is written down.
+const KEPT: [(&str, &str); 2] = [
+    ("regression", concat!(env!("CARGO_MANIFEST_DIR"), "/src/differential/regressions")),
+    ("scenario", concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios/played")),
+];
+
+fn scenarios(dir: &str) -> std::io::Result<Vec<PathBuf>> {
     let mut all =
         std::fs::read_dir(dir)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     all.retain(|path| path.extension().is_some_and(|extension| extension == "scenario"));
@@ -207,14 +213,16 @@ fn main() -> ExitCode {
         };
     }
     let mut trials = Vec::new();
-    match regressions() {
-        Ok(paths) => {
-            for path in paths {
-                let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                trials.push(Trial::test(format!("regression::{name}"), move || replay(&path)));
+    for (kind, dir) in KEPT {
+        match scenarios(dir) {
+            Ok(paths) => {
+                for path in paths {
+                    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                    trials.push(Trial::test(format!("{kind}::{name}"), move || replay(&path)));
+                }
             }
+            Err(error) => trials.push(Trial::test(kind, move || Err(error.to_string().into()))),
         }
-        Err(error) => trials.push(Trial::test("regressions", move || Err(error.to_string().into()))),
     }
     trials.push(Trial::test("differential::random_scenarios_agree", explore));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()

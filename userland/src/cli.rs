@@ -8,6 +8,7 @@ use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum, value_parser};
 
+use crate::lab::LabTool;
 use crate::run::args::RunArgs;
 use crate::trace::summary::{self, Column, Order};
 
@@ -32,6 +33,9 @@ pub struct Cli {
 pub enum Tool {
     /// Print every system call, signal, birth and end of processes
     Trace(Box<TraceArgs>),
+    /// Explore scenarios on the simulator, in every order, and walk through what was found
+    #[command(subcommand)]
+    Lab(LabTool),
     /// Run a command that sees other trees at paths of its own: directories, archives, web servers
     Run(Box<RunArgs>),
     /// Print a completion script for a shell

@@ -2,6 +2,7 @@
 //!
 //! - [`run`]: paths of schemes for programs that know nothing of them; [`schemes`] is what can be behind such a path.
 //! - [`trace`]: every call, signal, birth and end of processes, in one of several formats ([`format`](mod@format)).
+//! - [`lab`]: scenarios on the simulator, in every order, and what was found, move by move.
 //!
 //! What tools share: [`tables`], [`decode`], [`select`], [`qualify`] and [`sets`] (system calls and `-e`), [`numbers`] (error names), [`output`], [`signals`] and
 //! [`ending`] (the tool as a process of its own), [`setup`] (what the options of `trace` mean), [`launch`] and [`diagnose`] (getting at a process, or saying why not).
@@ -22,6 +23,7 @@ pub mod diagnose;
 pub mod ending;
 pub mod failure;
 pub mod format;
+pub mod lab;
 pub mod launch;
 pub mod numbers;
 pub mod output;

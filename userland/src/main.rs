@@ -15,6 +15,7 @@ use kernel_model::abi::{Errno, Pid, Status};
 use kernel_model::scheme::Program;
 use userland::cli::{BackendName, Cli, Placement, Tool, TraceArgs};
 use userland::failure::Failure;
+use userland::lab;
 use userland::launch::{self, Command};
 use userland::output::Output;
 use userland::run::{self, args::RunArgs};
@@ -35,6 +36,7 @@ fn main() -> ExitCode {
             Ok(status) => ending::like(status),
             Err(failure) => ending::failed("trace", &failure),
         },
+        Tool::Lab(tool) => lab::run(&tool).unwrap_or_else(|failure| ending::failed("lab", &failure)),
         Tool::Run(args) => match run(*args) {
             Ok(status) => ending::like(status),
             Err(failure) => ending::failed("run", &failure),

@@ -75,6 +75,8 @@ impl<M: Machine> Core<M> {
             self.readable.push(seat);
             self.wake(On::Seat(seat));
         }
+        // No stop of this tracing comes any more: who waits for one has to ask for another.
+        self.wake(On::Stop(key));
         self.forget(key);
     }
 

@@ -10,9 +10,10 @@
 //! - An **observer** is a seat that never holds; what it is told goes into a log.
 //!
 //! `seat`, `filter` and `log` (with `capture`) are what front-ends call, `report` what the machine causes, `hold` the one rule, `waiter` and `access`
-//! the rest.
+//! the rest; `audit` is for those who check all of it from outside.
 
 mod access;
+mod audit;
 mod capture;
 mod filter;
 mod hold;
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use slab::Slab;
 
 pub use access::Policy;
+pub use audit::{Keeper, Session};
 pub use capture::{Capture, Table, Value, What, When};
 pub use filter::{Inherit, SeatRef, Sets};
 pub use seat::{Grab, Order};
@@ -177,6 +179,11 @@ impl<M: Machine> Core<M> {
     /// What is below.
     pub fn machine(&mut self) -> &mut M {
         &mut self.machine
+    }
+
+    /// The same, for those who only look.
+    pub fn machine_ref(&self) -> &M {
+        &self.machine
     }
 
     /// Looks for one report and acts on it. False: there was none, or the wait was ended by a wake.

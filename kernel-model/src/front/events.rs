@@ -36,6 +36,18 @@ pub(crate) struct Queues {
     by_seat: std::collections::BTreeMap<SeatId, Vec<(usize, usize)>>,
 }
 
+/// What decides how they go on: places in the tables are names, the order of free ones is not.
+impl std::hash::Hash for Queues {
+    fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+        self.queues.len().hash(state);
+        for (q, queue) in &self.queues {
+            (q, queue.watches.len(), &queue.ready).hash(state);
+            queue.watches.iter().for_each(|watch| watch.hash(state));
+        }
+        self.by_seat.hash(state);
+    }
+}
+
 impl Queues {
     pub(super) fn create(&mut self) -> usize {
         self.queues.insert(Queue::default())

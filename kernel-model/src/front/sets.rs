@@ -27,7 +27,7 @@ impl Set {
         Ok(Node::Set(Set { seat, part, cursor: 0 }))
     }
 
-    pub(super) fn pid<M: Machine>(&self, core: &Core<M>) -> Option<Pid> {
+    pub(crate) fn pid<M: Machine>(&self, core: &Core<M>) -> Option<Pid> {
         core.pid_of_ref(self.seat)
     }
 

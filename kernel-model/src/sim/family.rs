@@ -1,13 +1,12 @@
 //! Processes come and go: `fork`, `vfork`, `execve`, `exit`, `wait4`, groups and sessions, zombies, orphans.
 
-use std::sync::Arc;
-
 use crate::abi::{Errno, IntRegisters, Pid, Signal, Status};
 use crate::machine::{Demand, Report};
 
 use super::asm::Image;
 use super::calls::{Answer, Reply};
 use super::cpu::Cpu;
+use super::kept::Kept;
 use super::memory::{Access, Memory, PAGE, Protection};
 use super::names::{WCONTINUED, WNOHANG, WUNTRACED};
 use super::process::{Kind, News, Next, Trace, Wait};
@@ -57,7 +56,7 @@ pub(super) fn load(image: &Image, args: &[Vec<u8>], env: &[Vec<u8>]) -> Result<(
 
 impl Sim {
     /// The image that a path names.
-    pub(super) fn image(&self, path: &[u8]) -> Option<Arc<Image>> {
+    pub(super) fn image(&self, path: &[u8]) -> Option<Kept<Image>> {
         let name = std::str::from_utf8(path).ok()?;
         self.images.get(name.strip_prefix("sim:/").unwrap_or(name)).cloned()
     }
@@ -83,11 +82,11 @@ impl Sim {
                     trace.held = Some(report);
                 }
                 copy.trace = Some(trace);
-                self.processes.insert(child.0, copy);
+                self.processes.insert(child.0, Kept::new(copy));
                 self.stop(pid, report);
             }
             _ => {
-                self.processes.insert(child.0, copy);
+                self.processes.insert(child.0, Kept::new(copy));
             }
         }
         Ok(Reply::Away)

@@ -9,7 +9,7 @@ use crate::abi::{Errno, Pid, Signal};
 use super::Sim;
 use super::calls::{Answer, Reply};
 use super::memory::Access;
-use super::process::{Process, Wait};
+use super::process::Wait;
 
 /// What a descriptor refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -107,7 +107,7 @@ impl Sim {
     }
 
     fn has_end(&self, end: File) -> bool {
-        self.processes.values().any(|process: &Process| process.files.values().any(|file| *file == end))
+        self.processes.values().any(|process| process.files.values().any(|file| *file == end))
     }
 
     /// Whether a read of it would not wait.

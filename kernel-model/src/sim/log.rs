@@ -32,6 +32,10 @@ impl Log {
         self.lines.push_back(format!("{pid} {}", text()));
     }
 
+    pub(super) fn take(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines).into()
+    }
+
     pub(super) fn lines(&self) -> impl Iterator<Item = &str> {
         self.lines.iter().map(String::as_str)
     }

@@ -292,8 +292,8 @@ impl Machine for Sim {
             self.let_go(pid, verdict);
         }
         self.process(pid).trace = None;
-        self.reports.retain(|(other, _)| *other != task);
         self.log.add(pid, || "detached".into());
+        self.forget_reports(task);
         if leave == Leave::Dead {
             self.post(pid, Signal::KILL);
         }

@@ -3,7 +3,8 @@
 //! A program's own accesses obey the protection, a tracer's only need the page to be there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+
+use super::kept::Kept;
 
 /// Bytes of a page.
 pub(super) const PAGE: u64 = 4096;
@@ -26,7 +27,7 @@ impl Protection {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Page {
-    bytes: Arc<Bytes>,
+    bytes: Kept<Bytes>,
     protection: Protection,
 }
 
@@ -52,9 +53,9 @@ pub(super) struct Memory {
 impl Memory {
     /// Maps zeroed pages over `[start, start + size)`, replacing what was there. Both are multiples of a page.
     pub(super) fn map(&mut self, start: u64, size: u64, protection: Protection) {
-        let zero = Arc::new([0; PAGE as usize]);
+        let zero = Kept::new([0; PAGE as usize]);
         for page in start / PAGE..(start + size) / PAGE {
-            self.pages.insert(page, Page { bytes: Arc::clone(&zero), protection });
+            self.pages.insert(page, Page { bytes: zero.clone(), protection });
         }
     }
 
@@ -139,7 +140,7 @@ impl Memory {
         for (at, offset, size) in pieces {
             let from = (at % PAGE) as usize;
             let page = self.pages.get_mut(&(at / PAGE)).ok_or(BadAddress)?;
-            Arc::make_mut(&mut page.bytes)[from..from + size].copy_from_slice(&bytes[offset..offset + size]);
+            page.bytes[from..from + size].copy_from_slice(&bytes[offset..offset + size]);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! From the outside in: `machine.rs` answers the kernel above; `sched.rs` gives turns; `calls.rs`, `files.rs`,
 //! `family.rs`, `signal.rs` and `frames.rs` are the system; `cpu.rs`, `alu.rs`, `fpu.rs` and `memory.rs` the hardware; [`asm`] makes programs
-//! from text.
+//! from text; `look.rs` is for explorers, and `kept.rs` makes copies cheap.
 //! RFC 0004 has the language, the calls' numbers, and what is decided where real systems differ.
 //!
 //! ```
@@ -27,7 +27,9 @@ mod family;
 mod files;
 mod fpu;
 mod frames;
+mod kept;
 mod log;
+mod look;
 mod machine;
 mod memory;
 mod names;
@@ -37,7 +39,6 @@ mod signal;
 mod tasks;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use bitflags::bitflags;
 
@@ -46,7 +47,9 @@ use crate::machine::{OnDeath, Report, Task, Verdict};
 
 use asm::{AsmError, Image};
 use files::File;
+use kept::Kept;
 use log::{Bell, Clock, Log};
+pub use look::{Doing, Look};
 pub use names::{CALLS, CallInfo, SimNames, call, constant};
 use process::{Kind, Process};
 
@@ -134,8 +137,8 @@ struct Slot {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Sim {
     config: SimConfig,
-    images: BTreeMap<String, Arc<Image>>,
-    processes: BTreeMap<u32, Process>,
+    images: BTreeMap<String, Kept<Image>>,
+    processes: BTreeMap<u32, Kept<Process>>,
     slots: Vec<Slot>,
     reports: VecDeque<(Task, Report)>,
     pipes: BTreeMap<u32, VecDeque<u8>>,
@@ -167,7 +170,7 @@ impl Sim {
         ];
         Sim {
             images: BTreeMap::new(),
-            processes: processes.map(|process| (process.pid.0, process)).into(),
+            processes: processes.map(|process| (process.pid.0, Kept::new(process))).into(),
             slots: Vec::new(),
             reports: VecDeque::new(),
             pipes: BTreeMap::new(),
@@ -190,7 +193,7 @@ impl Sim {
     pub fn load(&mut self, text: &str) -> Result<Vec<String>, AsmError> {
         let images = asm::assemble(text, &SimNames)?;
         let names = images.iter().map(|image| image.name.clone()).collect();
-        self.images.extend(images.into_iter().map(|image| (image.name.clone(), Arc::new(image))));
+        self.images.extend(images.into_iter().map(|image| (image.name.clone(), Kept::new(image))));
         Ok(names)
     }
 
@@ -294,7 +297,7 @@ impl Sim {
         (process.group, process.session) = (parent.group, parent.session);
         (process.memory, process.cpu) = (memory, cpu);
         process.files = [(0, File::Empty), (1, File::Output(0)), (2, File::Output(1))].into();
-        self.processes.insert(pid.0, process);
+        self.processes.insert(pid.0, Kept::new(process));
         self.log.add(pid, || format!("born: runs {}", image.name));
         Ok(pid)
     }

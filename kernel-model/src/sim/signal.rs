@@ -54,6 +54,8 @@ pub(super) struct Signals {
     /// The mask to return to, while rt_sigsuspend has replaced it.
     pub(super) saved: Option<u64>,
     pub(super) pending: u64,
+    /// CONT came after the stop signal that is about to be acted on: it no longer stops (POSIX, 2.4.1).
+    pub(super) outdated: bool,
     pub(super) nested: Vec<Nested>,
     pub(super) restart: Option<Restart>,
 }
@@ -116,7 +118,7 @@ impl Sim {
             {
                 trace.held = None;
                 let task = trace.task;
-                self.reports.retain(|(other, _)| *other != task);
+                self.forget_reports(task);
             }
             return;
         }
@@ -130,6 +132,7 @@ impl Sim {
         let mut continued = false;
         if signal == Signal::CONT {
             process.signals.pending &= !STOPS;
+            process.signals.outdated = matches!(process.next, Next::Act(stop, _) if STOPS & bit(stop) != 0);
             continued = process.stopped.take().is_some();
             if continued {
                 process.news = Some(News::Continued);
@@ -190,6 +193,7 @@ impl Sim {
         let Some(signal) = process.signals.take() else { return false };
         let handler = process.signals.action(signal).handler;
         process.next = Next::Act(signal, Box::new(back));
+        process.signals.outdated = false;
         if process.wants_signal(signal) && (!only_handled || handler > IGNORE) {
             self.stop(pid, Report::Signal);
         }
@@ -206,6 +210,8 @@ impl Sim {
         process.next = back;
         if process.signals.ignores(signal) {
             self.log.add(pid, || format!("ignored: {signal}"));
+        } else if STOPS & bit(signal) != 0 && process.signals.outdated {
+            self.log.add(pid, || format!("not job-stopped: SIGCONT came after {signal}"));
         } else if STOPS & bit(signal) != 0 {
             process.stopped = Some(signal);
             process.news = Some(News::Stopped(signal));

@@ -1,10 +1,12 @@
 //! The table of tasks, and what a stop turns into when it ends.
 
+use std::collections::VecDeque;
+
 use crate::abi::{Errno, Pid};
 use crate::machine::{Error, Report, Result, Task, Verdict};
 
 use super::frames::failed;
-use super::process::{Next, Process};
+use super::process::{Next, Process, Trace};
 use super::{Quirks, Sim, Slot};
 
 impl Sim {
@@ -47,7 +49,7 @@ impl Sim {
             .processes
             .get_mut(&pid.0)
             .filter(|process| process.trace.as_ref().is_some_and(|trace| trace.task == task));
-        process.map(|process| (process, pid)).ok_or(Error::Gone)
+        process.map(|process| (&mut **process, pid)).ok_or(Error::Gone)
     }
 
     /// One that is stopped, too.
@@ -60,7 +62,7 @@ impl Sim {
     pub(super) fn any(&mut self, pid: Pid, start: u64) -> Result<&mut Process> {
         let process =
             self.processes.get_mut(&pid.0).filter(|process| process.start == start && !process.is_zombie());
-        process.ok_or(Error::Gone)
+        process.map(|process| &mut **process).ok_or(Error::Gone)
     }
 
     /// Ends a stop.
@@ -104,6 +106,25 @@ impl Sim {
             && matches!(process.next, Next::Wait(_))
     }
 
+    /// Nobody will hear of these: a child that one of them tells of is let go, for nobody else could (contract 1).
+    pub(super) fn forget_reports(&mut self, task: Task) {
+        let (lost, kept): (VecDeque<_>, _) = self.reports.drain(..).partition(|(other, _)| *other == task);
+        self.reports = kept;
+        for (_, report) in lost {
+            if let Report::Born { child, pid } = report {
+                // It may have been killed since, and its end is not told either.
+                self.forget_reports(child);
+                self.free(child);
+                let held = |trace: &Trace| trace.task == child;
+                let process = self.processes.get_mut(&pid.0);
+                if let Some(process) = process.filter(|process| process.trace.as_ref().is_some_and(held)) {
+                    process.trace = None;
+                    self.log.add(pid, || "detached: its birth was not told yet".into());
+                }
+            }
+        }
+    }
+
     /// The end of a task was told. What the owner started is thereby waited for.
     pub(super) fn bury(&mut self, task: Task) {
         if self.reports.iter().any(|(other, _)| *other == task) {
@@ -112,7 +133,7 @@ impl Sim {
         if let Ok((slot, pid)) = self.slot(task) {
             let spawned = slot.spawned;
             self.free(task);
-            if spawned && self.processes.get(&pid.0).is_some_and(Process::is_zombie) {
+            if spawned && self.processes.get(&pid.0).is_some_and(|process| process.is_zombie()) {
                 self.processes.remove(&pid.0);
             }
         }

@@ -1,7 +1,7 @@
 //! fork, vfork, exec, exit, wait, orphans: as programs see them, and as reports.
 
-use kernel_model::abi::{Errno, Pid, Status};
-use kernel_model::machine::{Demand, Error, Leave, Machine, Report, State, Verdict};
+use kernel_model::abi::{Errno, Pid, Signal, Status};
+use kernel_model::machine::{Demand, Error, Leave, Machine, Report, State, Verdict, Wait};
 
 use super::{ALL, CALLS, assert_idle, code, next, peek, regs, run, spawn, story, to};
 
@@ -203,4 +203,54 @@ fn wait_has_its_errors_and_options() {
     assert_eq!(result("sys wait4, -1, 0, wnohang, 0"), 0);
     assert_eq!(result("sys wait4, 77, 0, 0, 0"), -i64::from(Errno::ECHILD.0));
     assert_eq!(result("sys wait4, -1, 0, 64, 0"), -i64::from(Errno::EINVAL.0));
+}
+
+/// Found by the explorer: the parent was left, or killed, after the machine had made its report of a birth, and before
+/// anybody had heard of it. Nobody could have let the child go.
+#[test]
+fn a_child_whose_birth_was_not_told_goes_its_way() {
+    let text = "program main\n sys fork\n test rax, rax\n je child\n sys pause\nchild: sys write, 1, 0x400000, 1\n sys exit, 0";
+    for kill in [false, true] {
+        let (mut sim, task) = spawn(text);
+        let parent = sim.pid(task).unwrap();
+        sim.demand(task, Demand::BORN).unwrap();
+        sim.resume(task, Verdict::Proceed).unwrap();
+        while sim.coming().is_none() {
+            sim.turn(parent);
+        }
+        let child = sim.programs().last().unwrap();
+        if kill {
+            sim.signal(parent, Signal::KILL).unwrap();
+        } else {
+            sim.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
+        }
+        assert_eq!(sim.facts(child).unwrap().state, State::Running, "kill: {kill}");
+        while sim.next_stop(Wait::Poll).unwrap().is_some() {}
+        assert_eq!(sim.output(1).len(), 1, "kill: {kill}");
+    }
+}
+
+/// The same with a child that was killed before, and is a zombie, or gone altogether.
+#[test]
+fn a_child_whose_birth_was_not_told_may_have_ended() {
+    for ignore in ["0", "1"] {
+        let text = format!(
+            "program main\n sys rt_sigaction, sig.chld, action, 0, 8\n sys fork\n sys pause\n.data\naction: .word {ignore}, 0, 0, 0"
+        );
+        let (mut sim, task) = spawn(&text);
+        let parent = sim.pid(task).unwrap();
+        sim.demand(task, Demand::BORN).unwrap();
+        sim.resume(task, Verdict::Proceed).unwrap();
+        while sim.coming().is_none() {
+            sim.turn(parent);
+        }
+        let child = sim.programs().last().unwrap();
+        sim.signal(child, Signal::KILL).unwrap();
+        for _ in 0..10 {
+            sim.turn(child);
+        }
+        assert_eq!(sim.facts(child).is_ok(), ignore == "0", "a zombie only if its parent wants to know");
+        sim.detach(task, Leave::Free(Verdict::Proceed)).unwrap();
+        assert_eq!(sim.next_stop(Wait::Poll).unwrap(), None, "{ignore}");
+    }
 }

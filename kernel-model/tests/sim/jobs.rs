@@ -216,3 +216,24 @@ text: .byte 'h'
     assert_eq!(run(text), ("h".into(), Status::exited(0)));
     assert!(story(text, ALL).contains(&"group-stop SIGSTOP".into()));
 }
+
+/// Found by the explorer: the stop signal was taken out of the pending set, and shown to the tracer, when CONT came.
+#[test]
+fn cont_takes_back_a_stop_signal_that_is_about_to_be_acted_on() {
+    for traced in [true, false] {
+        let (mut sim, task) = spawn("program main\n sys getpid\n sys exit, 0");
+        let pid = sim.pid(task).unwrap();
+        sim.demand(task, if traced { Demand::SIGNAL } else { Demand::empty() }).unwrap();
+        sim.signal(pid, Signal::STOP).unwrap();
+        sim.resume(task, Verdict::Proceed).unwrap();
+        sim.turn(pid);
+        assert_eq!(sim.coming().is_some(), traced);
+        sim.signal(pid, Signal::CONT).unwrap();
+        if traced {
+            assert_eq!(next(&mut sim).1, Report::Signal);
+            sim.demand(task, Demand::empty()).unwrap();
+            sim.resume(task, Verdict::Proceed).unwrap();
+        }
+        assert_eq!(next(&mut sim).1, Report::Gone { status: Some(Status::exited(0)) }, "traced: {traced}");
+    }
+}

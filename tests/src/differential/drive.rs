@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use kernel_model::abi::{Errno, OpenFlags};
+use kernel_model::abi::{Errno, OpenFlags, Status};
 use kernel_model::client::{EventQueue, Handle};
+use kernel_model::scenario::text::way;
+use kernel_model::scenario::{Children, Scenario};
 use kernel_model::scheme::{Host, Program};
 
 use super::machines::Calls;
-use super::scenario::{Children, Scenario};
 use super::session::Session;
 
 /// What a tracer and the world saw.
@@ -50,7 +51,8 @@ pub fn drive(
     scenario: &Scenario,
     program: &Program,
 ) -> Result<Observation, Errno> {
-    let manner = scenario.manner;
+    let [tracer] = &scenario.clients[..] else { return Err(Errno::EINVAL) };
+    let manner = tracer.manner;
     // Reads that wait for one task would starve the others.
     let queue = match manner.queue || manner.children == Children::Follow {
         true => Some(EventQueue::open(host, OpenFlags::empty())?),
@@ -58,7 +60,7 @@ pub fn drive(
     };
     let pid = host.spawn(program)?;
     let how = (manner.experimental, manner.exclusive);
-    let mut sessions = vec![Session::open(host, calls, queue.as_ref(), pid, &scenario.main, how)?];
+    let mut sessions = vec![Session::open(host, calls, queue.as_ref(), pid, &tracer.main, how)?];
     while sessions.iter().any(|session| !session.is_done()) {
         let mut moved = false;
         for at in 0..sessions.len() {
@@ -71,7 +73,7 @@ pub fn drive(
                     }
                     Children::Follow => {
                         let queue = queue.as_ref();
-                        sessions.push(Session::open(host, calls, queue, child, &scenario.child, how)?);
+                        sessions.push(Session::open(host, calls, queue, child, &tracer.child, how)?);
                     }
                 }
             }
@@ -81,9 +83,10 @@ pub fn drive(
         }
     }
     let status = host.wait(pid, true)?;
-    let status = status.map_or("no status".into(), |status| match (status.code(), status.signal()) {
-        (Some(code), _) => format!("exit {code}"),
-        (None, signal) => format!("signal {signal:?}"),
+    // Whether a core was dumped is not what is compared.
+    let status = status.map_or("no status".into(), |status| match status.signal() {
+        Some(signal) => way(Status::killed(signal)),
+        None => way(status),
     });
     let tasks =
         sessions.into_iter().enumerate().map(|(n, session)| (format!("task {n}"), session.seen)).collect();

@@ -1,13 +1,13 @@
 //! Random scenarios. What is generated is small: most differences need two or three things to meet.
 
 use kernel_model::abi::PtraceFlags;
+use kernel_model::scenario::script::{Edit, Line, Script};
+use kernel_model::scenario::{Children, Client, Manner, Scenario};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::program::{Disposition, End, Op, Talk, forks, text};
-use super::scenario::{Children, Manner, Scenario};
-use super::script::{Edit, Line, Script};
 
 const SIGNALS: [&str; 3] = ["usr1", "usr2", "urg"];
 
@@ -154,7 +154,8 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
             if programs.contains("sys rt_sigaction") {
                 (main, child) = (apart(main), apart(child));
             }
-            Scenario { known: None, manner, main, child, programs }
+            let tracer = Client { name: "tracer".into(), manner, main, child, ..Client::default() };
+            Scenario { deferred_signals: true, clients: vec![tracer], programs, ..Scenario::default() }
         },
     )
 }

@@ -11,12 +11,12 @@ use kernel_model::abi::Pid;
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::local::Local;
 use kernel_model::machine::Machine;
+use kernel_model::scenario::Scenario;
 use kernel_model::scheme::{Caller, Program};
 use kernel_model::sim::asm::{Names, Segment, assemble};
 use kernel_model::sim::{CALLS, Sim, SimConfig, constant};
 
 use super::drive::{Observation, drive};
-use super::scenario::Scenario;
 use crate::elf;
 
 /// A machine's numbers of the calls that programs here make.
@@ -104,12 +104,13 @@ fn play<M: Machine>(
         .unwrap_or_else(|errno| Observation { status: format!("{errno:?}"), ..Observation::default() })
 }
 
-/// Plays a scenario on the simulator, in Linux's order of signals (R32's row).
+/// Plays a scenario on the simulator. What is compared with Linux asks for its order of signals (R32's row).
 pub fn on_sim(scenario: &Scenario) -> Result<Observation, String> {
     let (uid, gid) = me();
     // Any order of tasks will do; so each program has its own.
     let seed = scenario.programs.bytes().fold(5, |seed: u64, byte| seed.wrapping_mul(31) ^ u64::from(byte));
-    let config = SimConfig { seed, nested_signals: false, uid, gid, ..SimConfig::default() };
+    let config =
+        SimConfig { seed, nested_signals: !scenario.deferred_signals, uid, gid, ..SimConfig::default() };
     let mut sim = Sim::new(config);
     sim.load(&scenario.programs).map_err(|error| error.to_string())?;
     let me = Caller { pid: sim.owner(), uid, gid };

@@ -1,7 +1,7 @@
 //! One random program under one random tracer, on both machines, and what the tracer saw compared.
 //!
-//! [`program`]: what tracees can do, and its text. [`script`]: what a tracer does at each stop. [`scenario`]: both in a
-//! file. [`generate`]: random ones. [`session`] and [`drive`]: the tracer itself, over `&dyn Host`, so it is the same code on
+//! [`program`]: what tracees can do, and its text. Cases are scenarios (RFC 0008) of one client with `at` lines.
+//! [`generate`]: random ones. [`session`] and [`drive`]: the tracer itself, over `&dyn Host`, so it is the same code on
 //! both machines; [`machines`] supplies those. [`compare`]: the first difference.
 //!
 //! What several tasks do at a time is ordered by nobody, so each task's events are a list of their own, and programs are
@@ -13,6 +13,4 @@ pub mod drive;
 pub mod generate;
 pub mod machines;
 pub mod program;
-pub mod scenario;
-pub mod script;
 pub mod session;

@@ -7,12 +7,12 @@
 
 use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceEvent, PtraceFlags, SEEK_SET, Signal};
 use kernel_model::client::{EventQueue, Handle};
+use kernel_model::scenario::script::{Edit, Line, word};
 use kernel_model::scheme::Host;
 use zerocopy::{FromZeros, IntoBytes};
 
 use super::machines::Calls;
 use super::program::{HELD_BACK, SLOT, TICK};
-use super::script::{Edit, Line, word};
 
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
 const POST: PtraceFlags = PtraceFlags::STOP_POST_SYSCALL;

@@ -7,10 +7,10 @@ use userland::select::Selection;
 use userland::tables::Calls;
 
 use super::files::host;
-use crate::differential::scenario::Scenario;
 
 use kernel_model::abi::{Errno, OpenFlags, PtraceFlags};
 use kernel_model::client::Trace;
+use kernel_model::scenario::Scenario;
 
 /// Parts of programs.
 pub const PROGRAM_WORDS: &[&str] = &[
@@ -85,14 +85,21 @@ pub fn programs(input: &[u8]) {
 /// Parts of scenarios.
 pub const SCENARIO_WORDS: &[&str] = &[
     "known: ",
-    "open: ",
+    "signals: deferred\n",
+    "client a ",
     "experimental ",
     "exclusive ",
-    "wait: queue\n",
-    "wait: read\n",
-    "children: follow\n",
-    "script main\n",
-    "script child\n",
+    "queue ",
+    "follow\n",
+    "spawn main\n",
+    "open main stopped\n",
+    "serve main ",
+    "regs main.1\n",
+    "signal main usr1\n",
+    "death a\n",
+    "ends main: exit 0, 40\n",
+    "sees 0: ",
+    "child\n",
     "at write ",
     "pre ",
     "post ",

@@ -4,10 +4,10 @@
 
 use std::fmt;
 
-use kernel_model::abi::PtraceFlags;
+use crate::abi::PtraceFlags;
 
 /// What is done before the write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Edit {
     /// The call's result becomes this (with IGNORE: the skipped call's).
     Result(u64),
@@ -44,7 +44,7 @@ pub enum Edit {
 }
 
 /// At one stop.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Line {
     /// First these, in order.
     pub edits: Vec<Edit>,
@@ -55,7 +55,7 @@ pub struct Line {
 /// For one task.
 pub type Script = Vec<Line>;
 
-const WORDS: [(&str, PtraceFlags); 10] = [
+const WORDS: [(&str, PtraceFlags); 12] = [
     ("pre", PtraceFlags::STOP_PRE_SYSCALL),
     ("post", PtraceFlags::STOP_POST_SYSCALL),
     ("step", PtraceFlags::STOP_SINGLESTEP),
@@ -66,6 +66,8 @@ const WORDS: [(&str, PtraceFlags); 10] = [
     ("image", PtraceFlags::EVENT_IMAGE),
     ("death", PtraceFlags::EVENT_DEATH),
     ("ignore", PtraceFlags::FLAG_IGNORE),
+    ("interrupt", PtraceFlags::STOP_INTERRUPT),
+    ("jobstop", PtraceFlags::EVENT_JOBSTOP),
 ];
 
 /// The word of a cause.
@@ -74,6 +76,11 @@ pub fn word(cause: PtraceFlags) -> String {
         .iter()
         .find(|(_, bit)| *bit == cause)
         .map_or_else(|| format!("{cause:?}"), |(word, _)| (*word).into())
+}
+
+/// The bit of a word.
+pub fn bit(word: &str) -> Option<PtraceFlags> {
+    WORDS.iter().find(|(known, _)| *known == word).map(|(_, bit)| *bit)
 }
 
 impl fmt::Display for Line {
@@ -97,9 +104,7 @@ impl Line {
         let wrong = || format!("not a line of a script: {text}");
         let (edits, mask) =
             text.strip_prefix("at").and_then(|rest| rest.split_once(" write")).ok_or_else(wrong)?;
-        let mask = mask.split_whitespace().map(|word| {
-            WORDS.iter().find(|(known, _)| *known == word).map(|(_, bit)| *bit).ok_or_else(wrong)
-        });
+        let mask = mask.split_whitespace().map(|word| bit(word).ok_or_else(wrong));
         let edits = edits.split_whitespace().map(|text| {
             let (name, value) = text.split_once('=').unwrap_or((text, "0"));
             let value = value.parse().map_err(|_| wrong())?;
