@@ -17,6 +17,7 @@ use userland::schemes::table::table;
 /// Adds the tests.
 pub(crate) fn add(suite: &mut Suite) {
     suite.test("page_for_authors_shows_the_examples", &[], page);
+    suite.test("rules_of_the_rfc_name_tests_that_exist", &[], rules);
     suite.test("cmd_example_in_python", &[Need::Program("python3")], example);
     suite.test("cmd_that_fails_is_eio_for_everybody", &[], failing);
     suite.test("cmd_that_does_not_end_is_ended", &[], endless);
@@ -35,6 +36,32 @@ fn page() -> Outcome {
         [("scheme.rs", rust), ("scheme.py", fs::read_to_string(userland("examples/scheme.py")?)?)]
     {
         ensure(text.lines().count() <= 60, || format!("{file} is longer than 60 lines"))?;
+    }
+    Ok(())
+}
+
+/// The last column of section 5 of RFC 0010; a name that ends in an ellipsis is the beginning of several.
+fn rules() -> Outcome {
+    let rfc = fs::read_to_string(userland("../rfcs/0010-schemes-as-paths.md")?)?;
+    let mut sources = String::new();
+    let mut left = vec![userland("src/schemes")?, userland("../tests/tests/schemes")?];
+    while let Some(path) = left.pop() {
+        if path.is_dir() {
+            left.extend(
+                fs::read_dir(path)?.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?,
+            );
+        } else {
+            sources += &fs::read_to_string(path)?;
+        }
+    }
+    let rows = rfc.split("## 6").next().unwrap_or("").lines().filter(|line| line.starts_with("| M"));
+    let names: Vec<&str> =
+        rows.flat_map(|row| row.rsplit(" | ").next().unwrap_or("").split('`').skip(1).step_by(2)).collect();
+    ensure(names.len() > 15, || format!("only {names:?}"))?;
+    for name in names {
+        let begin = name.split('…').next().unwrap_or(name);
+        let exists = [format!("fn {begin}"), format!("\"{begin}")].iter().any(|text| sources.contains(text));
+        ensure(exists, || format!("no such test: {name}"))?;
     }
     Ok(())
 }
