@@ -219,6 +219,9 @@ fn ends(place: &Place) -> Outcome {
     ensure(signal == Some(libc::SIGSEGV), || killed.to_string())?;
     let missing = place.run(&[], &["/tracefd-x/none"])?.status;
     ensure(missing.code() == Some(127), || missing.to_string())?;
+    let nowhere = place.run(&["-w", "/tracefd-x/none"], &["true"])?;
+    let told = String::from_utf8_lossy(&nowhere.stderr);
+    ensure(nowhere.status.code() == Some(125) && told.contains("No such file"), || told.to_string())?;
     let refused = place.run(&[], &["/tracefd-x/f"])?.status;
     ensure(refused.code() == Some(126), || refused.to_string())
 }

@@ -223,7 +223,8 @@ impl Beginning<'_> {
             Ok((found, host)) if look::is_directory(&host) => (found, host),
             // The tool's own directory may not be in the tree that is shown: then it begins at the root.
             _ if wanted == own => return self.enter(Some(PathBuf::from("/"))),
-            Ok(_) => return Err(cannot(&wanted, Errno(20))),
+            Ok((_, host)) if look::exists(&host) => return Err(cannot(&wanted, walk::ENOTDIR)),
+            Ok(_) => return Err(cannot(&wanted, Errno::ENOENT)),
             Err(errno) => return Err(cannot(&wanted, errno)),
         };
         std::env::set_current_dir(path_of(&host))

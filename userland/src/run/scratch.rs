@@ -1,7 +1,7 @@
 //! [`Scratch`]: a private directory for what exists for one run only: directories that only lead to mount points,
 //! snapshots of `/proc/<pid>/maps`, programs whose loader is in a mount.
 //!
-//! Made at first need, removed at the end. A tracer that is killed leaves it behind.
+//! Made at first need, removed at the end; if the tracer is killed, by a later one.
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::HashMap;
@@ -9,17 +9,13 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use tempfile::TempDir;
-
 use super::mounts::{is_below, path_of};
-
-/// Where files are only memory, on nearly every system.
-const MEMORY: &str = "/dev/shm";
+use crate::schemes::private::Private;
 
 /// The directory, and which virtual names its files stand for.
 #[derive(Default)]
 pub(super) struct Scratch {
-    dir: OnceCell<Option<TempDir>>,
+    dir: OnceCell<Option<Private>>,
     names: RefCell<HashMap<PathBuf, Vec<u8>>>,
     snapshots: RefCell<Vec<PathBuf>>,
 }
@@ -28,10 +24,9 @@ pub(super) struct Scratch {
 const SNAPSHOTS: usize = 64;
 
 impl Scratch {
-    fn dir(&self) -> io::Result<&Path> {
-        let make = |parent: &Path| tempfile::Builder::new().prefix("tracefd-run-").tempdir_in(parent).ok();
-        let dir = self.dir.get_or_init(|| make(Path::new(MEMORY)).or_else(|| make(&std::env::temp_dir())));
-        dir.as_ref().map(TempDir::path).ok_or_else(|| io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
+    fn private(&self) -> io::Result<&Private> {
+        let private = self.dir.get_or_init(|| Private::new().ok());
+        private.as_ref().ok_or_else(|| io::Error::from(io::ErrorKind::ReadOnlyFilesystem))
     }
 
     /// The directory that stands for `virt`, with an entry for each of `points` below it.
@@ -40,7 +35,7 @@ impl Scratch {
         virt: &[u8],
         points: impl Iterator<Item = &'p [u8]>,
     ) -> io::Result<Vec<u8>> {
-        let root = self.dir()?.join("glue");
+        let root = self.private()?.path().join("glue");
         let host = |virt: &[u8]| root.join(path_of(virt.strip_prefix(b"/").unwrap_or(virt)));
         for point in points {
             let rest = point[virt.len()..].strip_prefix(b"/").unwrap_or_default();
@@ -52,8 +47,7 @@ impl Scratch {
 
     /// A new file with this content.
     pub(super) fn snapshot(&self, content: &[u8]) -> io::Result<Vec<u8>> {
-        let file = tempfile::Builder::new().prefix("snapshot-").tempfile_in(self.dir()?)?;
-        let (_, path) = file.keep().map_err(|error| error.error)?;
+        let path = self.private()?.unused();
         std::fs::write(&path, content)?;
         let bytes = path.as_os_str().as_bytes().to_vec();
         let mut snapshots = self.snapshots.borrow_mut();
@@ -66,7 +60,8 @@ impl Scratch {
 
     /// A place for a file called `name` that stands for `virt`.
     pub(super) fn place_for(&self, name: &[u8], virt: &[u8]) -> io::Result<PathBuf> {
-        let dir = tempfile::Builder::new().prefix("exec-").tempdir_in(self.dir()?)?.keep();
+        let dir = self.private()?.unused();
+        std::fs::create_dir(&dir)?;
         let path = dir.join(path_of(name));
         self.names.borrow_mut().insert(path.clone(), virt.to_vec());
         Ok(path)
@@ -75,7 +70,7 @@ impl Scratch {
     /// A short name for a directory that stands for `virt`.
     pub(super) fn link_to(&self, target: &[u8], virt: &[u8]) -> io::Result<Vec<u8>> {
         let mut names = self.names.borrow_mut();
-        let link = self.dir()?.join(names.len().to_string());
+        let link = self.private()?.unused();
         std::os::unix::fs::symlink(path_of(target), &link)?;
         names.insert(link.clone(), virt.to_vec());
         Ok(link.into_os_string().as_os_str().as_bytes().to_vec())
