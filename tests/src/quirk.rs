@@ -211,7 +211,7 @@ impl<I: Inner> Host for Quirky<I> {
         let forced = Program { user: None, ..program.clone() };
         let program = match self.rule {
             "R91" | "R93" => &plain,
-            "R77" => &forced,
+            "R94" => &forced,
             _ => program,
         };
         let pid = self.inner().spawn(program)?;

@@ -6,6 +6,7 @@
 //! A rule on Linux runs in a process of its own, which is a process group: nothing it starts outlives it, and one that
 //! hangs is a failure.
 
+use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -134,7 +135,11 @@ fn tells_the_rules() -> Result<(), Failed> {
         let (id, sentence) = line.strip_prefix("| ")?.strip_suffix(" |")?.split_once(" | ")?;
         is_id(id).then_some((id, sentence))
     });
+    let mut ids = BTreeSet::new();
     for rule in rules() {
+        if !ids.insert(rule.id) {
+            return Err(format!("two rules are named {}", rule.id).into());
+        }
         let want = Some((rule.id, rule.sentence));
         let found = told.next();
         if found != want {

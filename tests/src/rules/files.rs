@@ -179,7 +179,7 @@ pub(super) const RULES: &[Rule] = &[
         },
     },
     Rule {
-        id: "R77",
+        id: "R94",
         sentence: "When a program is spawned as another user, its `status` has that user and group, from its first instruction on; EPERM if the \
                    spawner may not become that.",
         guest: GUEST,
