@@ -17,6 +17,9 @@ const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
 const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
 const IF_ABOVE: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
+/// Which filter it was that asked for the stop: of several the newest is heard (seccomp_run_filters).
+pub(crate) const OURS: u32 = 0x74fd;
+const STOP: u32 = libc::SECCOMP_RET_TRACE | OURS;
 /// Offsets in `struct seccomp_data`.
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
@@ -44,12 +47,12 @@ pub(crate) fn program(calls: &CallSet) -> Vec<sock_filter> {
         op(JUMP, 3),
         branch(IF_EQUAL, ARCH_I386, 0, 1),
         op(JUMP, 1 + x64.len() as u32),
-        op(RETURN, libc::SECCOMP_RET_TRACE),
+        op(RETURN, STOP),
     ];
     program.extend(x64);
     program.extend(i386);
     // More stops than wanted are allowed, fewer are not.
-    if program.len() > LONGEST { vec![op(RETURN, libc::SECCOMP_RET_TRACE)] } else { program }
+    if program.len() > LONGEST { vec![op(RETURN, STOP)] } else { program }
 }
 
 /// The numbers of one ABI, a range at a time.
@@ -61,7 +64,7 @@ fn body(calls: &CallSet, abi: u64) -> Vec<sock_filter> {
             _ => ranges.push((number, number)),
         }
     }
-    let (trace, allow) = (libc::SECCOMP_RET_TRACE, libc::SECCOMP_RET_ALLOW);
+    let (trace, allow) = (STOP, libc::SECCOMP_RET_ALLOW);
     let (listed, others) = if calls.has_others() { (allow, trace) } else { (trace, allow) };
     let range =
         |(first, last)| [branch(IF_AT_LEAST, first, 0, 2), branch(IF_ABOVE, last, 1, 0), op(RETURN, listed)];
@@ -111,17 +114,17 @@ mod tests {
                 for number in (0..1100).chain([0x4000_0000, 0x4000_0027, u32::MAX]) {
                     let escapes = CLONES.iter().any(|&(of, n)| (of as u64, n) == (abi, u64::from(number)));
                     let traced = set.has(abi, u64::from(number)) || escapes;
-                    let want = if traced { libc::SECCOMP_RET_TRACE } else { libc::SECCOMP_RET_ALLOW };
+                    let want = if traced { STOP } else { libc::SECCOMP_RET_ALLOW };
                     assert_eq!(run(&program, arch, number), want, "{abi} {number}");
                 }
             }
-            assert_eq!(run(&program, 0xc000_00b7, 1), libc::SECCOMP_RET_TRACE);
+            assert_eq!(run(&program, 0xc000_00b7, 1), STOP);
         }
     }
 
     #[test]
     fn one_that_is_too_long_stops_everywhere() {
         let program = program(&CallSet::only((0..3000).map(|n| (0, 2 * n))));
-        assert_eq!((program.len(), run(&program, ARCH_X64, 1)), (1, libc::SECCOMP_RET_TRACE));
+        assert_eq!((program.len(), run(&program, ARCH_X64, 1)), (1, STOP));
     }
 }

@@ -8,6 +8,7 @@
 
 use kernel_model::machine::Demand;
 
+use crate::bpf::OURS;
 use crate::calls::CLONES;
 use crate::facts;
 use crate::stop::Stop;
@@ -20,11 +21,22 @@ const CLONE_UNTRACED: u64 = 0x0080_0000;
 impl Tracee {
     /// Asks what call the filter stopped at, unless its entry was seen already.
     pub(crate) fn classify_filtered(&mut self) -> Option<Stop> {
-        if self.phase == Phase::Inside {
-            return Some(Stop::Event(libc::PTRACE_EVENT_SECCOMP));
-        }
         let info = sys::call_info(self.pid).ok()?;
-        Some(self.enter_call(&info))
+        let stop = match self.phase {
+            Phase::Inside => Stop::Event(libc::PTRACE_EVENT_SECCOMP),
+            _ => self.enter_call(&info),
+        };
+        self.call.refused = info.filter_data != OURS;
+        Some(stop)
+    }
+
+    /// What the kernel answers for a filter that asks for a tracer where there is none (__seccomp_filter).
+    pub(crate) fn refuse_call(&mut self, held: &mut Held) {
+        let Ok(regs) = held.fetch(self.pid) else { return };
+        regs.rax = -i64::from(libc::ENOSYS) as u64;
+        regs.orig_rax = u64::MAX;
+        let _ = sys::set_regs(self.pid, regs);
+        self.call.returns = true;
     }
 
     /// How to go on where calls stop by themselves: by PTRACE_SYSCALL only to the exit of a call in progress.

@@ -18,6 +18,7 @@
 //! | `placement` | following a task's core |
 //! | `doorbell` | waking a wait from another thread |
 //! | `sys` | every unsafe block |
+//! | `fault` | a build that dies at a chosen request |
 //!
 //! Rules, their sources, and what Linux does otherwise than the contract: RFC 0003.
 //!
@@ -33,10 +34,12 @@ compile_error!("this machine knows the registers and the call tables of Linux on
 mod birth;
 mod bpf;
 mod calls;
+mod descriptor;
 mod doorbell;
 mod eintr;
 mod exec;
 mod facts;
+mod fault;
 mod filter;
 mod leave;
 mod machine;
@@ -46,6 +49,7 @@ mod placement;
 mod regs;
 mod report;
 mod resume;
+mod sockets;
 mod spawn;
 mod stop;
 mod sys;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kernel_model::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Pid, Program,
-    RegSet, Report, Result, Signal, Task, Verdict, Wait, Wake,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Pid,
+    Program, RegSet, Report, Result, SigInfo, Signal, Task, Verdict, Wait, Wake, Which,
 };
 
 use crate::Linux;
@@ -13,7 +13,7 @@ use crate::names::NAMES;
 use crate::resume::CALLS;
 use crate::stop::Stop;
 use crate::tracee::{Life, Request, Tracee};
-use crate::{mem, regs, sys};
+use crate::{descriptor, mem, regs, sys};
 
 /// How often a task on its way into vfork's sleep is looked at before it is believed to be elsewhere.
 const LOOKS_AT_VFORK: usize = 256;
@@ -237,6 +237,23 @@ impl Machine for Linux {
 
     fn exe(&mut self, pid: Pid) -> Result<Vec<u8>> {
         facts::exe(os_pid(pid)?)
+    }
+
+    fn siginfo(&mut self, task: Task) -> Result<Option<SigInfo>> {
+        let tracee = self.stopped(task)?;
+        let Life::Stopped(held) = &tracee.life else { return Err(Error::Running) };
+        match held.stop {
+            Stop::Signal(_) | Stop::Breakpoint => sys::siginfo(tracee.pid).map(Some).map_err(request_error),
+            _ => Ok(None),
+        }
+    }
+
+    fn descriptor(&mut self, pid: Pid, which: Which) -> Result<Option<Vec<u8>>> {
+        descriptor::name(os_pid(pid)?, which)
+    }
+
+    fn descriptor_facts(&mut self, pid: Pid, which: Which) -> Result<Option<Medium>> {
+        descriptor::facts(os_pid(pid)?, which)
     }
 
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()> {

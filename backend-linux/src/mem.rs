@@ -12,8 +12,8 @@ use kernel_model::machine::{Error, Result};
 use nix::sys::uio::{RemoteIoVec, process_vm_readv};
 use nix::unistd::Pid;
 
-use crate::facts;
 use crate::tracee::Tracee;
+use crate::{facts, fault};
 
 /// So many reads cost as much as opening and closing a descriptor.
 const FIRST_READS: u32 = 64;
@@ -49,6 +49,7 @@ impl Transfer for &[u8] {
         <[u8]>::len(self)
     }
     fn some(&mut self, file: &File, done: usize, at: u64) -> io::Result<usize> {
+        let _request = fault::around("poke", 0);
         file.write_at(&self[done..], at)
     }
     fn whole(&mut self, _pid: i32, _at: u64) -> bool {

@@ -207,6 +207,8 @@ impl Tracee {
             self.park_restart(&old, &mut regs);
         }
         self.store(held, regs)?;
+        // Whoever writes back what was there has not taken the task out of its call.
+        held.written |= at_entry || moved_pc || new.rax != shown.rax;
         if at_entry {
             // The number stays the one it came with: what is written may as well be the result of a call to be skipped.
             self.call.args = self.call.abi.args(&regs);
@@ -251,8 +253,6 @@ impl Tracee {
     fn store(&mut self, held: &mut Held, regs: Regs) -> Result<()> {
         // The kernel corrects some values (reserved flags, selectors): read back what it has, if anybody looks.
         held.regs = None;
-        sys::set_regs(self.pid, &regs).map_err(request_error)?;
-        held.written = true;
-        Ok(())
+        sys::set_regs(self.pid, &regs).map_err(request_error)
     }
 }

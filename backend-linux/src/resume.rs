@@ -77,6 +77,10 @@ impl Tracee {
                 self.skip_call(held);
                 0
             }
+            (Stop::Entry | Stop::Event(libc::PTRACE_EVENT_SECCOMP), _) if self.call.refused => {
+                self.refuse_call(held);
+                0
+            }
             (Stop::Signal(signal), Verdict::Proceed) => {
                 if eintr::may_hide(self.pid, held) && facts::is_discarded(self.pid, signal) {
                     eintr::hide(self.pid, held);

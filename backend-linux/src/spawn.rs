@@ -24,8 +24,9 @@ impl Linux {
         let args = list(&program.args)?;
         let env = program.env.as_ref().map(list).transpose()?;
         let filter = program.pushed.as_ref().map(|filter| bpf::program(&filter.calls()));
-        let image = Image { path: &path, args: &args, env: env.as_deref(), filter: filter.as_deref() };
-        let options = if filter.is_some() { BASE_OPTIONS | FILTERED_OPTIONS } else { BASE_OPTIONS };
+        let (env, filter, user) = (env.as_deref(), filter.as_deref(), program.user.as_ref());
+        let image = Image { path: &path, args: &args, env, filter, user };
+        let options = if image.filter.is_some() { BASE_OPTIONS | FILTERED_OPTIONS } else { BASE_OPTIONS };
 
         self.placement.free();
         let embryo = sys::fork(&image).map_err(system_error)?;

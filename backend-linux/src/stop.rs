@@ -139,6 +139,7 @@ impl Tracee {
             abi,
             args: info.args,
             returns: !abi.has_no_exit(info.number),
+            refused: false,
         };
         self.phase = Phase::Inside;
         Stop::Entry

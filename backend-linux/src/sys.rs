@@ -3,20 +3,44 @@
 //! Three groups: ptrace requests on one task, waiting, and the two ways of making a process (a program to be traced,
 //! and the doorbell). A `static` at the end of the second group remembers what the process was started with.
 
-use std::ffi::{CString, c_char, c_int, c_long, c_uint, c_void};
+use std::ffi::{CStr, CString, c_char, c_int, c_long, c_uint, c_void};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use kernel_model::abi::SigInfo;
+use kernel_model::scheme::User;
 use nix::errno::Errno;
+
+use crate::fault;
 
 pub(crate) use libc::{user_fpregs_struct as FpRegs, user_regs_struct as Regs};
 
 /// What the kernel answers.
 pub(crate) type Result<T> = std::result::Result<T, Errno>;
 
+/// What people call a request, for those who ask where we died.
+const fn name(request: c_uint) -> &'static str {
+    match request {
+        libc::PTRACE_SEIZE => "SEIZE",
+        libc::PTRACE_INTERRUPT => "INTERRUPT",
+        libc::PTRACE_CONT => "CONT",
+        libc::PTRACE_SYSCALL => "SYSCALL",
+        libc::PTRACE_SINGLESTEP => "SINGLESTEP",
+        libc::PTRACE_LISTEN => "LISTEN",
+        libc::PTRACE_DETACH => "DETACH",
+        libc::PTRACE_SETOPTIONS => "SETOPTIONS",
+        libc::PTRACE_GETEVENTMSG => "GETEVENTMSG",
+        libc::PTRACE_GETSIGINFO => "GETSIGINFO",
+        libc::PTRACE_GETREGS => "GETREGS",
+        libc::PTRACE_GETFPREGS => "GETFPREGS",
+        _ => "other",
+    }
+}
+
 /// A ptrace request whose arguments are numbers.
 fn request(request: c_uint, pid: i32, address: usize, data: usize) -> Result<()> {
+    let _request = fault::around(name(request), pid);
     // SAFETY: the callers in this file pass requests that take no pointers, so no memory of ours is touched.
     Errno::result(unsafe { libc::ptrace(request, pid, address, data) }).map(drop)
 }
@@ -44,12 +68,14 @@ pub(crate) fn set_options(pid: i32, options: c_int) -> Result<()> {
 /// PTRACE_SETSIGMASK.
 pub(crate) fn set_signal_mask(pid: i32, mask: u64) -> Result<()> {
     const SETSIGMASK: c_uint = 0x420b;
+    let _request = fault::around("SETSIGMASK", pid);
     // SAFETY: the kernel reads the 8 bytes that `address` announces, from a local that outlives the call.
     Errno::result(unsafe { libc::ptrace(SETSIGMASK, pid, size_of::<u64>(), &raw const mask) }).map(drop)
 }
 
 /// A ptrace request that fills one `T`.
 fn fetch<T>(request: c_uint, pid: i32) -> Result<T> {
+    let _request = fault::around(name(request), pid);
     let mut value = MaybeUninit::<T>::zeroed();
     // SAFETY: the callers pair each request with the type the kernel fills for it; `value` outlives the call.
     Errno::result(unsafe { libc::ptrace(request, pid, 0usize, value.as_mut_ptr()) })?;
@@ -67,8 +93,24 @@ pub(crate) fn signal_code(pid: i32) -> Result<c_int> {
     fetch::<libc::siginfo_t>(libc::PTRACE_GETSIGINFO, pid).map(|info| info.si_code)
 }
 
+/// PTRACE_GETSIGINFO, whole.
+pub(crate) fn siginfo(pid: i32) -> Result<SigInfo> {
+    fetch(libc::PTRACE_GETSIGINFO, pid)
+}
+
+/// getxattr(2) of a short value.
+pub(crate) fn attribute(path: &CStr, name: &CStr) -> Result<Vec<u8>> {
+    let mut value = vec![0u8; 64];
+    // SAFETY: both names end with NUL, and the kernel writes no more than the length of the vector, which outlives the call.
+    let length =
+        unsafe { libc::getxattr(path.as_ptr(), name.as_ptr(), value.as_mut_ptr().cast(), value.len()) };
+    value.truncate(Errno::result(length)? as usize);
+    Ok(value)
+}
+
 /// PTRACE_PEEKUSER of the result register: cheaper than all of them. The raw call, since libc's reports by errno.
 pub(crate) fn peek_result(pid: i32) -> Result<u64> {
+    let _request = fault::around("PEEKUSER", pid);
     let mut value = 0u64;
     let offset = std::mem::offset_of!(Regs, rax);
     // SAFETY: the kernel writes one word to `value`, which outlives the call.
@@ -83,6 +125,7 @@ pub(crate) fn get_regs(pid: i32) -> Result<Regs> {
 
 /// PTRACE_SETREGS.
 pub(crate) fn set_regs(pid: i32, regs: &Regs) -> Result<()> {
+    let _request = fault::around("SETREGS", pid);
     // SAFETY: the kernel reads one user_regs_struct, which is what the reference is.
     Errno::result(unsafe { libc::ptrace(libc::PTRACE_SETREGS, pid, 0usize, &raw const *regs) }).map(drop)
 }
@@ -97,6 +140,7 @@ pub(crate) fn get_fp_regs(pid: i32) -> Result<[u8; FP_BYTES]> {
 
 /// PTRACE_SETFPREGS.
 pub(crate) fn set_fp_regs(pid: i32, area: &[u8; FP_BYTES]) -> Result<()> {
+    let _request = fault::around("SETFPREGS", pid);
     // SAFETY: the kernel reads `FP_BYTES` bytes, which is what the reference is.
     Errno::result(unsafe { libc::ptrace(libc::PTRACE_SETFPREGS, pid, 0usize, area.as_ptr()) }).map(drop)
 }
@@ -116,10 +160,14 @@ pub(crate) struct CallInfo {
     pub(crate) number: u64,
     /// The arguments, at an entry.
     pub(crate) args: [u64; 6],
+    /// What the seccomp filter gave with its answer, at PTRACE_EVENT_SECCOMP.
+    pub(crate) filter_data: u32,
+    _pad_end: u32,
 }
 
 /// PTRACE_GET_SYSCALL_INFO; the kernel copies no more than is asked for.
 pub(crate) fn call_info(pid: i32) -> Result<CallInfo> {
+    let _request = fault::around("GET_SYSCALL_INFO", pid);
     let mut info = MaybeUninit::<CallInfo>::zeroed();
     let size = size_of::<CallInfo>();
     // SAFETY: the kernel writes at most `size` bytes to a local of that size.
@@ -161,6 +209,7 @@ pub(crate) fn wait(target: Target, block: bool, consume: bool) -> Result<Option<
         Target::All => (libc::P_ALL, 0, libc::__WALL),
         Target::One(pid) => (libc::P_PID, pid as libc::id_t, libc::__WALL),
     };
+    let _request = fault::around(if consume { "wait" } else { "peek" }, id as i32);
     let mut flags = libc::WEXITED | libc::__WNOTHREAD | kind;
     if !block {
         flags |= libc::WNOHANG;
@@ -185,12 +234,14 @@ pub(crate) fn own_tid() -> i32 {
 
 /// kill(2), by number: real-time signals have no name in nix.
 pub(crate) fn kill(pid: i32, signal: c_int) -> Result<()> {
+    let _request = fault::around("kill", pid);
     // SAFETY: no pointers.
     Errno::result(unsafe { libc::kill(pid, signal) }).map(drop)
 }
 
 /// tgkill(2).
 pub(crate) fn tgkill(tgid: i32, tid: i32, signal: c_int) -> Result<()> {
+    let _request = fault::around("tgkill", tid);
     // SAFETY: no pointers.
     Errno::result(unsafe { libc::syscall(libc::SYS_tgkill, tgid, tid, signal) }).map(drop)
 }
@@ -268,6 +319,7 @@ pub(crate) struct Image<'a> {
     pub(crate) args: &'a [CString],
     pub(crate) env: Option<&'a [CString]>,
     pub(crate) filter: Option<&'a [libc::sock_filter]>,
+    pub(crate) user: Option<&'a User>,
 }
 
 /// A child that waits to be let into its program.
@@ -280,6 +332,7 @@ pub(crate) struct Embryo {
 /// Forks. The child waits for [`Embryo::release`], then becomes `image` with the dispositions and the mask that this
 /// process was started with. All that the child does is async-signal-safe, so other threads may exist.
 pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
+    let _request = fault::around("fork", 0);
     let pointers = |list: &[CString]| -> Vec<*const c_char> {
         list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
     };
@@ -303,6 +356,7 @@ pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
                 args.as_ptr(),
                 env,
                 filter.as_ref(),
+                image.user,
                 [wait_end.as_raw_fd(), release.as_raw_fd(), fail_end.as_raw_fd()],
             )
         }
@@ -318,6 +372,7 @@ fn become_image(
     args: *const *const c_char,
     env: *const *const c_char,
     filter: Option<&libc::sock_fprog>,
+    user: Option<&User>,
     [wait_end, release, fail_end]: [c_int; 3],
 ) -> ! {
     let mut byte = 0u8;
@@ -337,7 +392,8 @@ fn become_image(
         unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, MASK_BYTES) };
     }
     swap_mask(Some(MASK_AT_START.load(Ordering::Relaxed)));
-    let refused = filter.and_then(|filter| install(filter).err());
+    // The filter first: who is nobody any more may not install one.
+    let refused = filter.map_or(Ok(()), install).and_then(|()| user.map_or(Ok(()), turn_into)).err();
     if refused.is_none() {
         // SAFETY: `fork` made NUL-terminated strings and NULL-terminated lists, alive in this copy of the memory.
         unsafe { libc::execve(path, args, env) };
@@ -368,9 +424,22 @@ fn install(filter: &libc::sock_fprog) -> Result<()> {
     }
 }
 
+/// Gives all privileges of this process's user up for those of another. The raw calls: the C library's would do the same
+/// in every thread that it remembers, and there is only one here.
+fn turn_into(user: &User) -> Result<()> {
+    let User { uid, gid, groups } = user;
+    // SAFETY: the kernel reads as many numbers as the slice has, which is alive in this copy of the memory.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+    // SAFETY: numbers only.
+    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map(drop)
+}
+
 impl Embryo {
     /// Lets it call execve.
     pub(crate) fn release(&self) -> Result<()> {
+        let _request = fault::around("release", self.pid);
         nix::unistd::write(&self.release, &[0]).map(drop)
     }
 
@@ -390,6 +459,7 @@ impl Embryo {
 /// A process of our own that only sleeps, with all signals blocked: shares memory and descriptors, so that it costs no
 /// copy and keeps no pipe open; its exit signal is 0, so that the host's wait calls do not see it.
 pub(crate) fn sleeper() -> Result<i32> {
+    let _request = fault::around("clone", 0);
     let mask = swap_mask(Some(u64::MAX));
     let pid: c_long;
     // SAFETY: the child shares our memory and our stack pointer, and therefore stays inside this block, touching
@@ -437,6 +507,7 @@ pub(crate) fn pidfd(pid: i32) -> Result<OwnedFd> {
 
 /// pidfd_send_signal(2).
 pub(crate) fn pidfd_signal(fd: &OwnedFd, signal: c_int) -> Result<()> {
+    let _request = fault::around("pidfd_send_signal", 0);
     let none = std::ptr::null::<c_void>();
     // SAFETY: a null siginfo is allowed, and the kernel makes one.
     Errno::result(unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd.as_raw_fd(), signal, none, 0) })

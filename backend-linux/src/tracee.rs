@@ -93,7 +93,7 @@ pub(crate) struct Held {
     pub(crate) was_stepping: bool,
     /// Boxed, because most stops need none and a stop is moved about.
     pub(crate) regs: Option<Box<Regs>>,
-    /// The tracer wrote general registers.
+    /// The tracer wrote what a call's result or restart hangs on.
     pub(crate) written: bool,
     /// At [`Stop::Breakpoint`]: bytes from the pc that is shown to the hardware's, once looked up; 0 once the tracer
     /// has chosen a pc.
@@ -137,6 +137,8 @@ pub(crate) struct Call {
     pub(crate) args: [u64; 6],
     /// Whether an exit is to be reported.
     pub(crate) returns: bool,
+    /// A filter of the task's own asked for a tracer that it does not have.
+    pub(crate) refused: bool,
 }
 
 /// A single step under way.
@@ -162,7 +164,7 @@ impl Tracee {
             on_death: OnDeath::Leave,
             options: 0,
             phase: Phase::Unseen,
-            call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true },
+            call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true, refused: false },
             entry_regs: None,
             step: Step::default(),
             asked: false,

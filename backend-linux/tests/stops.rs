@@ -3,7 +3,9 @@
 mod common;
 
 use common::{CALLS, Free, Tracer, untraced};
-use kernel_model::machine::{Demand, Error, Leave, Machine, OnDeath, Report, Signal, Status, Verdict, Wait};
+use kernel_model::machine::{
+    Demand, Error, Leave, Machine, OnDeath, RegSet, Report, Signal, Status, Verdict, Wait,
+};
 
 /// Calls that end with EINTR after a mere interrupt, and others that restart by themselves.
 const BRIEF: [(&str, i64); 11] = [
@@ -44,6 +46,30 @@ fn an_interrupt_is_not_noticed() {
         }
         assert_eq!(tracer.finish(task), Some(Status::exited(0)), "{name}");
         assert_eq!(free.finish().0, untraced(&["brief", name]).0, "{name}");
+    }
+}
+
+/// Writing back what is there, or registers that no call looks at, is not noticed either.
+#[test]
+fn a_write_of_the_same_is_not_noticed() {
+    for (name, number) in BRIEF {
+        for set in [RegSet::Int, RegSet::Float, RegSet::Env] {
+            let mut free = Free::start(&["go", "brief", name]);
+            let mut tracer = Tracer::new();
+            let task = tracer.hold(&free, CALLS);
+            free.go();
+            tracer.go(task);
+            tracer.until_entry(task, number);
+            tracer.go(task);
+            tracer.machine.interrupt(task).unwrap();
+            tracer.until(task, |_, report| report == Report::Interrupt);
+            let mut bytes = vec![0; tracer.machine.reg_size(set)];
+            tracer.machine.read_regs(task, set, &mut bytes).unwrap();
+            tracer.machine.write_regs(task, set, &bytes).unwrap();
+            tracer.go(task);
+            assert_eq!(tracer.finish(task), Some(Status::exited(0)), "{name}");
+            assert_eq!(free.finish().0, untraced(&["brief", name]).0, "{name} {set:?}");
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use zerocopy::{FromBytes, FromZeros, Immutable, IntoBytes};
 
 use crate::abi::{
     CallRecord, EnvRegisters, Errno, Event, EventFlags, FloatRegisters, IntRegisters, OpenFlags, Pid,
-    PtraceEvent, PtraceFlags, Result, SEEK_SET,
+    PtraceEvent, PtraceFlags, Result, SEEK_SET, SigInfo,
 };
 use crate::scheme::{Fd, Host};
 
@@ -219,6 +219,11 @@ impl<'h> Regs<'h> {
     pub fn set_env(&self, regs: &EnvRegisters) -> Result<()> {
         self.env.write_struct(regs)
     }
+}
+
+/// What came with the signal that a process is stopped before: one read of `proc:<pid>/siginfo`.
+pub fn siginfo(handle: &Handle<'_>) -> Result<SigInfo> {
+    handle.read_struct()
 }
 
 /// `proc:<pid>/mem`.

@@ -27,3 +27,4 @@ pub mod scheme;
 pub mod sets;
 pub mod shared;
 pub mod sim;
+mod sync;

@@ -28,7 +28,7 @@ use std::sync::Arc;
 use bitflags::bitflags;
 
 use crate::abi::Errno;
-pub use crate::abi::{Pid, Signal, Status};
+pub use crate::abi::{Pid, SigInfo, Signal, Status};
 pub use crate::scheme::Program;
 pub use crate::sets::{CallSet, Filter, SignalSet};
 
@@ -256,6 +256,49 @@ pub enum RegSet {
     Env,
 }
 
+/// A way by which a task reaches files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Which {
+    /// The folder that its relative paths begin at.
+    Folder,
+    /// A descriptor.
+    Number(u32),
+}
+
+/// What is behind a descriptor, where that is more than its name.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Medium {
+    /// No more.
+    #[default]
+    Named,
+    /// A device.
+    Device {
+        /// Of characters, not of blocks.
+        character: bool,
+        /// Its driver's number.
+        major: u64,
+        /// The driver's number for it.
+        minor: u64,
+    },
+    /// A process.
+    Process(Pid),
+    /// A socket.
+    Socket(Socket),
+}
+
+/// A socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Socket {
+    /// Its protocol's name.
+    pub protocol: String,
+    /// The system's number for it.
+    pub id: u64,
+    /// Its own address, if it has one.
+    pub local: Option<String>,
+    /// The address or, in a protocol without addresses, the id of the socket it is connected to.
+    pub peer: Option<String>,
+}
+
 /// Coarse state of a task, for people and for access checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum State {
@@ -438,6 +481,16 @@ pub trait Machine {
     /// The program file of a task, with the name of the scheme it is in (`file:/bin/ls`); empty for tasks of the system
     /// itself. Errors: `Gone`.
     fn exe(&mut self, pid: Pid) -> Result<Vec<u8>>;
+
+    /// What came with the signal that a stopped task is before; `None` at any stop but `Signal` and `Trap`.
+    fn siginfo(&mut self, task: Task) -> Result<Option<SigInfo>>;
+
+    /// What a descriptor of a task refers to: a path, or what the system calls something that has none (`pipe:[7]`). `None`
+    /// for one that is not open. Errors: `Gone`, `Denied`.
+    fn descriptor(&mut self, pid: Pid, which: Which) -> Result<Option<Vec<u8>>>;
+
+    /// What is known of it beside that; `None` as there. Errors: `Gone`, `Denied`.
+    fn descriptor_facts(&mut self, pid: Pid, which: Which) -> Result<Option<Medium>>;
 
     /// Sends a signal, on behalf of the owner. Errors: `Gone`, `Denied`, `Invalid`.
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()>;

@@ -106,6 +106,8 @@ pub struct Program {
     pub args: Vec<Vec<u8>>,
     /// The whole environment as `NAME=value`; `None`: the host's own.
     pub env: Option<Vec<Vec<u8>>>,
+    /// Who it runs as; `None`: as the host itself. EPERM: the host may not become that user.
+    pub user: Option<User>,
     /// A filter below the machine's own stops, for it and all that descends from it, for ever: sessions on them begin
     /// with these sets, need O_EXCL, and can only narrow them (R91, R92).
     pub pushed: Option<Filter>,
@@ -124,6 +126,17 @@ impl Program {
         self.args.push(arg.into());
         self
     }
+}
+
+/// Whom a program is started as.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct User {
+    /// Real, effective and saved user.
+    pub uid: u32,
+    /// Real, effective and saved group.
+    pub gid: u32,
+    /// The other groups.
+    pub groups: Vec<u32>,
 }
 
 /// Who a client is; every access check asks this.

@@ -4,15 +4,14 @@
 //! `asleep` says whether a ring is needed. A request that must wait stays with the thread until its waiter wakes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
-use parking_lot::{Condvar, Mutex};
 
 use crate::abi::{Errno, EventFlags, OpenFlags, Pid, Result, Signal, Stat, Status};
 use crate::kernel::{ClientId, Kernel, Step, WaiterId};
 use crate::machine::{Machine, Wait, Wake};
 use crate::scheme::{Caller, Fd, Host, Program, Scheme};
+use crate::sync::{
+    AtomicBool, Condvar, Mutex, Ordering, Receiver, Sender, TryRecvError, start_thread, unbounded,
+};
 
 /// One try of an operation: `Some` is what to wait for before the next.
 type Job<M> = Box<dyn FnMut(&mut Kernel<M>) -> Option<WaiterId> + Send>;
@@ -53,19 +52,17 @@ impl<M: Machine + 'static> Shared<M> {
         let asleep = Arc::new(AtomicBool::new(false));
         let started = Arc::new(Reply::default());
         let (answer, flag) = (Answer(Arc::clone(&started)), Arc::clone(&asleep));
-        std::thread::Builder::new()
-            .name("tracefd-kernel".into())
-            .spawn(move || {
-                let made = make().and_then(|mut kernel| Ok((kernel.machine().waker()?, kernel)));
-                match made {
-                    Ok((waker, kernel)) => {
-                        answer.give(Ok(waker));
-                        serve(kernel, &inbox, &flag);
-                    }
-                    Err(errno) => answer.give(Err(errno)),
+        start_thread("tracefd-kernel", move || {
+            let made = make().and_then(|mut kernel| Ok((kernel.machine().waker()?, kernel)));
+            match made {
+                Ok((waker, kernel)) => {
+                    answer.give(Ok(waker));
+                    serve(kernel, &inbox, &flag);
                 }
-            })
-            .map_err(|_| Errno::EAGAIN)?;
+                Err(errno) => answer.give(Err(errno)),
+            }
+        })
+        .map_err(|_| Errno::EAGAIN)?;
         let waker = started.wait()?;
         Ok(Shared { server: Arc::new(Server { jobs: Some(jobs), waker, asleep }) })
     }
@@ -96,15 +93,18 @@ fn serve<M: Machine>(mut kernel: Kernel<M>, inbox: &Receiver<Job<M>>, asleep: &A
             pending.extend(again.map(|waiter| (waiter, job)));
         }
         asleep.store(true, Ordering::SeqCst);
-        if inbox.is_empty() {
-            match kernel.pump(Wait::Block) {
+        // Once more: what came before the flag was set, the end included, rang no bell.
+        match inbox.try_recv() {
+            Ok(mut job) => pending.extend(job(&mut kernel).map(|waiter| (waiter, job))),
+            Err(TryRecvError::Disconnected) => return,
+            Err(TryRecvError::Empty) => match kernel.pump(Wait::Block) {
                 Ok(_) | Err(Errno::EINTR) => {}
                 // Nothing moves until somebody asks for something.
                 Err(_) => match inbox.recv() {
                     Ok(mut job) => pending.extend(job(&mut kernel).map(|waiter| (waiter, job))),
                     Err(_) => return,
                 },
-            }
+            },
         }
         asleep.store(false, Ordering::SeqCst);
     }
@@ -118,7 +118,7 @@ struct Reply<T> {
 
 impl<T> Default for Reply<T> {
     fn default() -> Self {
-        Reply { value: Mutex::new(None), ready: Condvar::new() }
+        Reply { value: Mutex::new(None), ready: Condvar::default() }
     }
 }
 
@@ -128,7 +128,7 @@ impl<T> Reply<T> {
         loop {
             match value.take() {
                 Some(result) => return result,
-                None => self.ready.wait(&mut value),
+                None => value = self.ready.wait(value),
             }
         }
     }

@@ -26,6 +26,8 @@ pub struct Cell {
     pub dir: Option<PathBuf>,
     /// What it reads.
     pub stdin: Option<String>,
+    /// One more variable of its environment.
+    pub variable: Option<(&'static str, String)>,
     /// As another user.
     pub user: Option<u32>,
     /// Torture.
@@ -77,6 +79,9 @@ impl Cell {
         if let Some(kill) = &self.kill {
             cell.arg("--kill").arg(&kill.after_bytes.0).arg(kill.after_bytes.1.to_string());
             cell.arg(kill.after_rounds.to_string()).arg(&kill.mark);
+        }
+        if let Some((name, value)) = &self.variable {
+            cell.env(name, value);
         }
         if let Some(user) = self.user {
             cell.arg("--user").arg(user.to_string());

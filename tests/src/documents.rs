@@ -14,3 +14,8 @@ pub struct SchemeApi;
 #[cfg(doctest)]
 #[doc = include_str!("../../userland/src/schemes/README.md")]
 pub struct Schemes;
+
+/// RFC 0011.
+#[cfg(doctest)]
+#[doc = include_str!("../../rfcs/0011-origins.md")]
+pub struct Origins;

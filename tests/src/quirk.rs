@@ -208,7 +208,12 @@ impl<I: Inner> Scheme for Quirky<I> {
 impl<I: Inner> Host for Quirky<I> {
     fn spawn(&self, program: &Program) -> Result<Pid> {
         let plain = Program { pushed: None, ..program.clone() };
-        let program = if matches!(self.rule, "R91" | "R93") { &plain } else { program };
+        let forced = Program { user: None, ..program.clone() };
+        let program = match self.rule {
+            "R91" | "R93" => &plain,
+            "R77" => &forced,
+            _ => program,
+        };
         let pid = self.inner().spawn(program)?;
         self.state().spawned.insert(pid);
         Ok(pid)

@@ -508,3 +508,53 @@ impl Arena {
         (result, after == args && self.get(at, pattern.len()) == pattern)
     }
 }
+
+/// fork(2), the child with this pid. Errors: EEXIST the pid is in use; EPERM without CAP_CHECKPOINT_RESTORE.
+pub fn fork_as(pid: pid_t, child: impl FnOnce() -> i32) -> Result<pid_t> {
+    let wanted = [pid];
+    // SAFETY: all zero is a valid clone_args.
+    let mut args: libc::clone_args = unsafe { zeroed() };
+    args.exit_signal = libc::SIGCHLD as u64;
+    args.set_tid = wanted.as_ptr() as u64;
+    args.set_tid_size = 1;
+    let threads = std::fs::read_dir("/proc/self/task")?.count();
+    assert_eq!(threads, 1, "fork in a program with threads");
+    // SAFETY: no stack and no CLONE_VM: this is fork, and with one thread nobody else holds a lock. The arguments outlive it.
+    match check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of_val(&args)) })? {
+        0 => {
+            let status = child();
+            // SAFETY: ends the child, without running the parent's destructors in it.
+            unsafe { libc::_exit(status) }
+        }
+        pid => Ok(pid as pid_t),
+    }
+}
+
+/// Closes all descriptors of this process, those that Rust knows of included. What uses one from now on fails.
+pub fn close_all() -> Result<()> {
+    // SAFETY: a guest does this as the last thing before it ends.
+    check(unsafe { libc::syscall(libc::SYS_close_range, 0u32, u32::MAX, 0u32) }).map(drop)
+}
+
+/// Puts this process under a seccomp filter that does `action` (SECCOMP_RET_*) to getppid and lets all else pass.
+pub fn filter_getppid(action: u32) -> Result<()> {
+    let code = |code: u32, jt, jf, k| libc::sock_filter { code: code as u16, jt, jf, k };
+    let program = [
+        // The number is the first field of struct seccomp_data.
+        code(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0, 0),
+        code(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, 0, 1, libc::SYS_getppid as u32),
+        code(libc::BPF_RET | libc::BPF_K, 0, 0, action),
+        code(libc::BPF_RET | libc::BPF_K, 0, 0, libc::SECCOMP_RET_ALLOW),
+    ];
+    let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() };
+    // SAFETY: numbers only.
+    check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;
+    // SAFETY: the kernel copies the program that `filter` describes, which outlives the call.
+    check(unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const filter) })
+        .map(drop)
+}
+
+/// What getppid answers, errors included.
+pub fn getppid_checked() -> Result<c_long> {
+    check(getppid_raw())
+}

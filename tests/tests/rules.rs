@@ -1,4 +1,4 @@
-//! Every rule of RFCs 0002, 0005 and 0006 on every machine, and each one broken on the simulator to see its test fail.
+//! Every rule of RFCs 0002, 0005, 0006 and 0011 on every machine, and each one broken on the simulator to see its test fail.
 //!
 //! `sim::R11` and `linux::R11` must hold, and `recording::R11` on the simulator while it is recorded, then on the recording (RFC 0007); `quirk::R11` must not, and passes by that, as `machine_quirk::R39` does where
 //! the simulator itself can be broken; `divergence::R32` must do what RFC 0003 says instead, and the rule must indeed not hold there. After the run, a line for each machine.
@@ -123,7 +123,9 @@ fn diverges_on_linux(rule: &'static Rule) -> Result<(), Failed> {
 fn tells_the_rules() -> Result<(), Failed> {
     let rfcs = concat!(env!("CARGO_MANIFEST_DIR"), "/../rfcs");
     let mut text = String::new();
-    for rfc in ["0002-tracing-semantics.md", "0005-syscall-sets.md", "0006-observers.md"] {
+    let documents =
+        ["0002-tracing-semantics.md", "0005-syscall-sets.md", "0006-observers.md", "0011-origins.md"];
+    for rfc in documents {
         text += &std::fs::read_to_string(format!("{rfcs}/{rfc}"))?;
     }
     let is_id =

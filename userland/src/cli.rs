@@ -106,6 +106,23 @@ impl TypedValueParser for Backends {
     }
 }
 
+/// When a signal to tracefd ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Interruptible {
+    /// Always
+    #[value(alias = "1")]
+    Anywhere,
+    /// The same: tracefd is never in a state that it could not leave
+    #[value(alias = "2")]
+    Waiting,
+    /// Never
+    #[value(alias = "3")]
+    Never,
+    /// Never, and ^Z does not stop it
+    #[value(alias = "4")]
+    NeverTstp,
+}
+
 /// Where the tracer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Placement {
@@ -141,6 +158,63 @@ pub enum ColorName {
     Always,
     /// No
     Never,
+}
+
+/// What `-e` says, each as an option of its own.
+#[derive(Args, Debug)]
+pub struct Named {
+    /// -e trace=SET
+    #[arg(long, value_name = "SET", hide = true)]
+    pub trace: Option<String>,
+    /// -e signal=SET
+    #[arg(long, value_name = "SET", hide = true)]
+    pub signal: Option<String>,
+    /// -e status=SET
+    #[arg(long, value_name = "SET", hide = true)]
+    pub status: Option<String>,
+    /// -e inject=SET:ACTION
+    #[arg(long, value_name = "RULE", hide = true)]
+    pub inject: Vec<String>,
+    /// -e fault=SET
+    #[arg(long, value_name = "RULE", hide = true)]
+    pub fault: Vec<String>,
+    /// -e abbrev=SET
+    #[arg(long, value_name = "SET", hide = true)]
+    pub abbrev: Option<String>,
+    /// -e raw=SET
+    #[arg(long, value_name = "SET", hide = true)]
+    pub raw: Option<String>,
+    /// -e read=FDS
+    #[arg(long, value_name = "FDS", hide = true)]
+    pub read: Option<String>,
+    /// -e write=FDS
+    #[arg(long, value_name = "FDS", hide = true)]
+    pub write: Option<String>,
+    /// -e quiet=SET
+    #[arg(long = "quiet", value_name = "SET", hide = true, num_args = 0..=1, require_equals = true, default_missing_value = "attach", alias = "silent", alias = "silence")]
+    pub quiet_set: Option<String>,
+}
+
+impl TraceArgs {
+    /// All that `-e` and its long forms say.
+    pub fn expressions(&self) -> Vec<String> {
+        let Named { trace, signal, status, inject, fault, abbrev, raw, read, write, quiet_set } = &self.named;
+        let single = [
+            ("trace", trace),
+            ("signal", signal),
+            ("status", status),
+            ("abbrev", abbrev),
+            ("raw", raw),
+            ("read", read),
+            ("write", write),
+            ("quiet", quiet_set),
+        ];
+        let single = single.into_iter().filter_map(|(name, set)| Some((name, set.as_ref()?)));
+        let rules =
+            inject.iter().map(|rule| ("inject", rule)).chain(fault.iter().map(|rule| ("fault", rule)));
+        let named = single.chain(rules).map(|(name, set)| format!("{name}={set}"));
+        self.expr.iter().cloned().chain(named).collect()
+    }
 }
 
 /// Options of `trace`. Where people know strace's, they are the same.
@@ -187,8 +261,14 @@ pub struct TraceArgs {
     )]
     pub env: Vec<OsString>,
 
-    /// Not possible: a program cannot be started as another user; put `su USER -c` or `setpriv` in front of the command
-    #[arg(short = 'u', long = "user", value_name = "USER", hide = true, help_heading = "What is traced")]
+    /// Start the command as USER, with the groups of that user; for root
+    #[arg(
+        short = 'u',
+        long = "user",
+        value_name = "USER",
+        conflicts_with = "attach",
+        help_heading = "What is traced"
+    )]
     pub user: Option<String>,
 
     /// Not possible: tracefd is the command's parent, and ends as it does
@@ -203,6 +283,11 @@ pub struct TraceArgs {
     /// tracefd does, since without it the selected calls would fail for ever
     #[arg(long, requires = "follow_forks", conflicts_with = "attach")]
     pub seccomp_bpf: bool,
+
+    /// When ^C, SIGTERM and the like end tracefd: anywhere (or 1), waiting (2), never (3), never-tstp (4). Without this they
+    /// go to the command
+    #[arg(short = 'I', long, value_enum, value_name = "WHEN", hide_possible_values = true)]
+    pub interruptible: Option<Interruptible>,
 
     /// Where tracefd runs: on the core of the traced process, or where the system likes
     #[arg(long, value_enum, value_name = "WHERE", default_value = "follow")]
@@ -225,15 +310,23 @@ pub struct TraceArgs {
     #[arg(long, value_name = "FILE", conflicts_with = "seccomp_bpf", help_heading = "What is traced")]
     pub record: Option<PathBuf>,
 
-    /// Show only what EXPR says, or do it: trace=SET, signal=SET, status=SET, inject=SET:ACTION, fault=SET
+    /// Show only what EXPR says, or do it: trace=SET, signal=SET, status=SET, inject=SET:ACTION and others
     ///
-    /// trace=SET: names, %file %desc %process %network %signal %memory, all, none; `!` first: all but these. A SET alone
-    /// means the same. signal=SET: names or numbers. status=SET: successful, failed, unfinished, unavailable, detached.
+    /// trace=SET: names, %file %desc %process %network %signal %memory, /PATTERN, all, none; `!` first: all but these. A SET
+    /// alone means the same. signal=SET: names or numbers. status=SET: successful, failed, unfinished, unavailable, detached.
     /// inject=SET:ACTION: error=ERRNO or retval=N make the call not happen and return this; signal=SIG sends the task a signal
-    /// at its entry; when=FIRST, FIRST+, FIRST+STEP or FIRST..LAST picks calls, counted per task. fault=SET: inject, ENOSYS
-    /// if no error is named.
+    /// at its entry; delay_enter=TIME and delay_exit=TIME hold it before and after, for microseconds or a number with ns, us, ms
+    /// or s; when=FIRST, FIRST+, FIRST+STEP or FIRST..LAST picks calls, counted per task. fault=SET: inject, ENOSYS if no error
+    /// is named. read=FDS, write=FDS: all bytes that go through these descriptors. abbrev=SET: calls whose structures are
+    /// abbreviated; none is -v. raw=SET: calls whose arguments are plain words. quiet=attach,exit,thread-execve: what is not
+    /// said. trace, signal, status, inject, fault, abbrev, raw, read, write and quiet are options of their own as well:
+    /// --trace=SET.
     #[arg(short, long, value_name = "EXPR", help_heading = "What is shown")]
     pub expr: Vec<String>,
+
+    /// The same by name.
+    #[command(flatten)]
+    pub named: Named,
 
     /// Only calls that succeeded
     #[arg(short = 'z', long, conflicts_with = "failed_only", help_heading = "What is shown")]
@@ -247,8 +340,12 @@ pub struct TraceArgs {
     #[arg(long, value_name = "SET", help_heading = "What is shown")]
     pub stop_at: Option<String>,
 
-    /// No line when a process joins; twice: nor when it ends
-    #[arg(short, long, action = ArgAction::Count, help_heading = "What is shown")]
+    /// Only calls with PATH among their arguments, or a descriptor of that file; may be given several times
+    #[arg(short = 'P', long = "trace-path", value_name = "PATH", help_heading = "What is shown")]
+    pub paths: Vec<PathBuf>,
+
+    /// No line when a process joins; twice: nor when it ends; three times: nor when another thread's exec ends it
+    #[arg(short, action = ArgAction::Count, help_heading = "What is shown")]
     pub quiet: u8,
 
     /// Print to FILE instead of standard error
@@ -271,13 +368,17 @@ pub struct TraceArgs {
     #[arg(short, long, value_name = "N", default_value_t = 32, help_heading = "How it is shown")]
     pub string_limit: usize,
 
-    /// Taken as in strace, without effect yet: structures and lists are abbreviated as without it
+    /// Structures, lists and the environment in full
     #[arg(short, long = "no-abbrev", help_heading = "How it is shown")]
     pub verbose: bool,
 
-    /// Taken as in strace, without effect yet: strings are shown as without it
+    /// Strings that are not plain text in hexadecimal; twice: all strings
     #[arg(short = 'x', long = "strings-in-hex", action = ArgAction::Count, help_heading = "How it is shown")]
     pub hex: u8,
+
+    /// What descriptors refer to, beside their numbers; twice: with details of sockets and devices
+    #[arg(short = 'y', long = "decode-fds", action = ArgAction::Count, help_heading = "How it is shown")]
+    pub fds: u8,
 
     /// Begin lines with the time of day; twice: with microseconds; three times: seconds since 1970
     #[arg(short = 't', long = "absolute-timestamps", action = ArgAction::Count, help_heading = "How it is shown")]
@@ -332,4 +433,31 @@ pub struct TraceArgs {
     /// The command and its arguments; with `--backend sim`, a program file
     #[arg(value_name = "CMD", trailing_var_arg = true, conflicts_with = "attach")]
     pub command: Vec<OsString>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn trace(words: &[&str]) -> Box<TraceArgs> {
+        match Cli::parse_from([&["tracefd", "trace"], words, &["true"]].concat()).tool {
+            Tool::Trace(args) => args,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn long_forms_say_what_e_says() {
+        let args = trace(&["-e", "read", "--trace=open", "--inject=close:error=EIO", "--quiet", "--read=3"]);
+        let all = ["read", "trace=open", "read=3", "quiet=attach", "inject=close:error=EIO"];
+        assert_eq!(args.expressions(), all);
+        assert_eq!(trace(&["-I3"]).interruptible, Some(Interruptible::Never));
+        assert_eq!(trace(&["-qqq"]).quiet, 3);
+    }
 }

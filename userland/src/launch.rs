@@ -1,11 +1,11 @@
 //! Finding and starting the command, as execvp(3) does, without its fallback to a shell; and saying why it cannot be.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use kernel_model::abi::{Errno, Pid};
-use kernel_model::scheme::{Host, Program};
+use kernel_model::scheme::{Host, Program, User};
 
 use crate::failure::Failure;
 
@@ -19,6 +19,8 @@ pub struct Command {
     pub words: Vec<OsString>,
     /// The value of PATH.
     pub search: Option<OsString>,
+    /// Who it runs as; `None`: as the tool.
+    pub user: Option<User>,
     /// Its whole environment as `NAME=value`; `None`: the tool's own.
     pub env: Option<Vec<Vec<u8>>>,
 }
@@ -44,6 +46,21 @@ pub fn spawn(host: &dyn Host, command: &Command) -> Result<Pid, Failure> {
         Some((Errno::EACCES, file)) => Err(explain(name, Errno::EACCES, &file)),
         _ => Err(not_found(name)),
     }
+}
+
+/// A user by name, with all groups. The error says why not.
+pub fn user(name: &str) -> Result<User, Failure> {
+    let usage = |text: String| Failure::Usage(format!("-u {name}: {text}"));
+    if !nix::unistd::geteuid().is_root() {
+        return Err(usage("only root can start programs as somebody else".to_owned()));
+    }
+    let known = nix::unistd::User::from_name(name).map_err(|errno| usage(errno.desc().to_owned()))?;
+    let known = known.ok_or_else(|| usage("there is no such user".to_owned()))?;
+    let name = CString::new(name).map_err(|_| usage("that is no name".to_owned()))?;
+    let groups =
+        nix::unistd::getgrouplist(&name, known.gid).map_err(|errno| usage(errno.desc().to_owned()))?;
+    let groups = groups.into_iter().map(|group| group.as_raw()).collect();
+    Ok(User { uid: known.uid.as_raw(), gid: known.gid.as_raw(), groups })
 }
 
 /// The tool's environment with changes: `NAME=value` sets, `NAME` removes.
@@ -72,6 +89,7 @@ fn program(file: &Path, command: &Command) -> Program {
         path: file.as_os_str().as_bytes().to_vec(),
         args,
         env: command.env.clone(),
+        user: command.user.clone(),
         ..Program::default()
     }
 }

@@ -1,4 +1,4 @@
-//! The only place that names a machine: [`with_host`] and [`with_ringing_host`] lend one to a tool as `&dyn Host`; [`calls`] says which calls it has.
+//! The only place that names a machine: [`with_host`] lends one to a tool as `&dyn Host`; [`calls`] says which calls it has.
 
 use std::fs::File;
 use std::io::{BufReader, Write};
@@ -14,8 +14,8 @@ use kernel_model::scheme::{Caller, Host};
 use kernel_model::sim::{CALLS, Sim, SimConfig};
 use userland::cli::Placement;
 use userland::output::Raw;
-use userland::run::Ringer;
 use userland::tables::Calls;
+use userland::trace::delay::Ringer;
 use userland::trace::whole::Source;
 
 const LINUX: &str = "linux";
@@ -70,24 +70,30 @@ pub(crate) struct Played {
     pub(crate) left: bool,
 }
 
-/// Lends a host on that machine, seen as this process sees it, and its clock; it ends with the call.
+/// Lends a host on that machine, seen as this process sees it, its clock, and what ends its waits; it ends with the call.
 pub(crate) fn with_host<R>(
     backend: Backend,
     record: Option<Record>,
-    tool: impl FnOnce(&dyn Host, Source) -> R,
+    tool: impl FnOnce(&dyn Host, Source, &Ringer<'_>) -> R,
 ) -> (R, Played) {
     match backend {
         Backend::Linux(placement) => {
             backend_linux::quiet_stops();
             let mut machine = Linux::new();
             machine.follow_core(placement == Placement::Follow);
-            let seen = Seen { machine: LINUX, caller: backend_linux::caller(), policy: Policy::SameUser };
+            let seen = Seen {
+                machine: LINUX,
+                caller: backend_linux::caller(),
+                policy: Policy::SameUser,
+                rings: true,
+            };
             (seen.lend(machine, record, tool, |_| ()).0, Played::default())
         }
         Backend::Sim(sim) => {
             let SimConfig { uid, gid, .. } = SimConfig::default();
             let caller = Caller { pid: sim.owner(), uid, gid };
-            let seen = Seen { machine: SIM, caller, policy: Policy::Descendants };
+            // Nothing there happens by itself: to wait for a time would be to wait for ever.
+            let seen = Seen { machine: SIM, caller, policy: Policy::Descendants, rings: false };
             let output = |sim: &mut Sim| (sim.take_output(1), sim.take_output(2));
             let (result, (out, err)) = seen.lend(*sim, record, tool, output);
             // What the programs wrote belongs where they wrote it; a closed pipe there is not the tool's failure.
@@ -99,7 +105,7 @@ pub(crate) fn with_host<R>(
             let Header { caller, policy, began, .. } = *replay.header();
             let clock = Source::recorded(began, replay.time());
             let local = Local::new(Kernel::new(*replay, policy));
-            let result = tool(&local.client(caller), clock);
+            let result = tool(&local.client(caller), clock, &|| None);
             let played =
                 |replay: &mut Replay| Played { damage: replay.finish().cloned(), left: replay.is_left() };
             (result, local.with_machine(played))
@@ -112,6 +118,14 @@ struct Seen {
     machine: &'static str,
     caller: Caller,
     policy: Policy,
+    /// Its waits can be ended from outside.
+    rings: bool,
+}
+
+/// What ends waits of this kernel.
+fn ring<M: Machine>(local: &Local<M>) -> Option<Box<dyn Fn() + Send>> {
+    let waker = local.ringer().ok()?;
+    Some(Box::new(move || waker.wake()))
 }
 
 impl Seen {
@@ -120,13 +134,13 @@ impl Seen {
         self,
         machine: M,
         record: Option<Record>,
-        tool: impl FnOnce(&dyn Host, Source) -> R,
+        tool: impl FnOnce(&dyn Host, Source, &Ringer<'_>) -> R,
         after: impl FnOnce(&mut M) -> A,
     ) -> (R, A) {
-        let Seen { machine: name, caller, policy } = self;
+        let Seen { machine: name, caller, policy, rings } = self;
         let Some(Record { to, notes }) = record else {
             let local = Local::new(Kernel::new(machine, policy));
-            let result = tool(&local.client(caller), Source::Own);
+            let result = tool(&local.client(caller), Source::Own, &|| ring(&local).filter(|_| rings));
             return (result, local.with_machine(after));
         };
         let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -135,30 +149,9 @@ impl Seen {
         let recording = Recording::new(machine, &header, to);
         let clock = Source::recorded(began, recording.time());
         let local = Local::new(Kernel::new(recording, policy));
-        let result = tool(&local.client(caller), clock);
+        let result = tool(&local.client(caller), clock, &|| ring(&local).filter(|_| rings));
         (result, local.with_machine(|recording| after(recording.machine())))
     }
-}
-
-fn linux(placement: Placement) -> Local<Linux> {
-    backend_linux::quiet_stops();
-    let mut machine = Linux::new();
-    machine.follow_core(placement == Placement::Follow);
-    Local::new(Kernel::new(machine, Policy::SameUser))
-}
-
-/// Lends a host on this system, and what makes something that ends its waits from another thread.
-pub(crate) fn with_ringing_host<R>(
-    placement: Placement,
-    tool: impl FnOnce(&dyn Host, &Ringer<'_>) -> R,
-) -> R {
-    let local = linux(placement);
-    let client = local.client(backend_linux::caller());
-    let ringer = || {
-        let waker = local.ringer().ok()?;
-        Some(Box::new(move || waker.wake()) as Box<dyn Fn() + Send>)
-    };
-    tool(&client, &ringer)
 }
 
 /// The calls that this machine has.

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use kernel_model::abi::{Errno, Pid, Status};
 use kernel_model::scheme::Program;
-use userland::cli::{BackendName, Cli, Placement, Tool, TraceArgs};
+use userland::cli::{BackendName, Cli, Interruptible, Placement, Tool, TraceArgs};
 use userland::failure::Failure;
 use userland::lab;
 use userland::launch::{self, Command};
@@ -24,7 +24,7 @@ use userland::signals::{self, Mode, Signals};
 use userland::trace::{self, End, Options, Target};
 use userland::{ending, setup};
 
-use machines::{Backend, Record, calls, replay, with_host, with_ringing_host};
+use machines::{Backend, Record, calls, replay, with_host};
 
 /// Notes of a recording: a word of the command, and a process that was attached to.
 const WORD: &str = "word";
@@ -62,8 +62,13 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
     let record = record(args, &output)?;
     output.keep_flushed();
     let attached = !args.attach.is_empty();
-    let mode =
-        if attached { Mode::Attached } else { Mode::Spawned { real: args.backend == BackendName::Linux } };
+    let mode = match args.interruptible {
+        Some(Interruptible::Anywhere | Interruptible::Waiting) => Mode::Fatal,
+        Some(Interruptible::Never) => Mode::Deaf { stops: true },
+        Some(Interruptible::NeverTstp) => Mode::Deaf { stops: false },
+        None if attached => Mode::Attached,
+        None => Mode::Spawned { real: args.backend == BackendName::Linux },
+    };
     let signals = Signals::start(waited, mode, output.clone());
     let wanted = sets::select(&options.calls, |abi, number| options.needs(abi, number));
     if args.seccomp_bpf && args.backend == BackendName::Linux && sets::costs_privileges() {
@@ -72,10 +77,10 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
         );
     }
     let mut view = setup::view(args, &output);
-    let (end, played) = with_host(backend, record, |host, clock| {
+    let (end, played) = with_host(backend, record, |host, clock, ringer| {
         let host = sets::Filtered::new(host, wanted, args.seccomp_bpf);
         let options = Options { clock, ..options };
-        trace::run(&host, &target, &options, &mut *view, Some(&signals))
+        trace::run(&host, &target, &options, &mut *view, Some(&signals), Some(ringer))
     });
     drop(view);
     let left = played.left && matches!(end, Err(Failure::Kernel { errno: Errno::ENODATA, .. }));
@@ -104,7 +109,8 @@ fn run(args: RunArgs) -> Result<Status, Failure> {
     let RunArgs { cwd: dir, command: words, warn_unknown, .. } = args;
     let signals = Signals::start(waited, Mode::Spawned { real: true }, Output::none());
     let options = run::Options { mounts, dir, words, warn_unknown, restrictions };
-    with_ringing_host(Placement::Follow, |host, ringer| run::run(host, options, ringer, Some(&signals)))
+    let backend = Backend::Linux(Placement::Follow);
+    with_host(backend, None, |host, _, ringer| run::run(host, options, ringer, Some(&signals))).0
 }
 
 /// Where `--record` goes, and what a replay has to know of the command line.
@@ -150,6 +156,7 @@ fn machine_and_target(args: &mut TraceArgs) -> Result<(Backend, Target), Failure
                 words: args.command.clone(),
                 search: std::env::var_os("PATH"),
                 env: launch::environment(&args.env),
+                user: args.user.as_deref().map(launch::user).transpose()?,
             });
             Ok((Backend::Linux(args.placement), target))
         }

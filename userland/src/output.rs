@@ -5,7 +5,7 @@
 //! the traced command goes on; the failure is told once.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,8 @@ struct Sink {
     name: String,
     buffer: Vec<u8>,
     at_end: Option<AtEnd>,
+    /// Makes what was written whole.
+    closing: &'static [u8],
     /// Bytes written up to the last end of a line.
     whole: u64,
     /// Bytes written.
@@ -90,7 +92,8 @@ impl Write for Kept {
 impl Target for Kept {
     fn cut(&mut self, length: u64) {
         // A device or a pipe has no length; then what is there has to do.
-        let _ = self.0.set_len(self.1 + length);
+        let end = self.1 + length;
+        let _ = self.0.set_len(end).and_then(|()| self.0.seek(SeekFrom::Start(end)));
     }
 }
 
@@ -226,6 +229,13 @@ impl Output {
         }
     }
 
+    /// What makes the text whole, after everything else; after a failure as well, where there is room for it.
+    pub fn closed_by(&self, text: &'static [u8]) {
+        if let Some(sink) = self.shared.lock().sinks.get_mut(self.key) {
+            sink.closing = text;
+        }
+    }
+
     /// The end: what there is is written; an open line is closed by `mark`. Nothing is printed any more. The end of the
     /// first output is that of those beside it.
     pub fn finish(&self, mark: &str) {
@@ -288,6 +298,7 @@ impl Sink {
             name,
             buffer,
             at_end: None,
+            closing: b"",
             whole: 0,
             written: 0,
             line_start: true,
@@ -313,6 +324,7 @@ impl Sink {
         if let Some(text) = self.at_end.take() {
             self.buffer.extend_from_slice(&text());
         }
+        self.buffer.extend_from_slice(self.closing);
         self.flush();
         self.closed = true;
     }
@@ -326,6 +338,9 @@ impl Sink {
             self.at_end = None;
             // Half a line says something that did not happen, and half a record cannot be read.
             if self.written > self.whole && !self.raw {
+                self.to.cut(self.whole);
+            }
+            if self.whole > 0 && self.to.write_all(self.closing).is_err() {
                 self.to.cut(self.whole);
             }
             // Where even this cannot be written, nobody is left to tell.
@@ -445,6 +460,18 @@ mod tests {
         output.put(b"two\nthree\n");
         output.finish("");
         assert_eq!(disk.lock().unwrap().as_slice(), b"one\ntwo\n");
+    }
+
+    #[test]
+    fn a_full_disk_has_what_makes_the_text_whole() {
+        let disk = Arc::default();
+        let output = Output::new(Box::new(Small(Arc::clone(&disk))), "a full disk".to_owned(), true);
+        output.closed_by(b"]\n");
+        output.put(b"[\n");
+        output.idle();
+        output.put(b"1\n,2\n,3456789\n");
+        output.finish("");
+        assert_eq!(disk.lock().unwrap().as_slice(), b"[\n1\n,2\n]\n");
     }
 
     #[test]

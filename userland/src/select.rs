@@ -8,7 +8,9 @@ use crate::tables::{Call, Calls, GROUPS, Table};
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum BadExpression {
     /// `-e write=…` and the like.
-    #[error("`{0}=` is not supported; there are trace, signal, status, inject, fault")]
+    #[error(
+        "`{0}=` is not supported; there are trace, signal, status, inject, fault, abbrev, raw, read, write, quiet"
+    )]
     Qualifier(String),
     /// No call of this name, on any ABI.
     #[error("no system call is named `{name}`{}", near_miss(.near))]
@@ -19,8 +21,14 @@ pub enum BadExpression {
         near: Option<String>,
     },
     /// No group of this name.
-    #[error("no group is named `%{0}`; the groups are %file, %desc, %process, %network, %signal, %memory")]
+    #[error(
+        "no group is named `%{0}`; the groups are %file, %desc, %process, %network, %signal, %memory, %creds, %clock, \
+         %ipc, %stat, %lstat, %fstat, %%stat, %statfs, %fstatfs, %%statfs, %pure"
+    )]
     Group(String),
+    /// After a `/`.
+    #[error("`{0}` is not a regular expression: {1}")]
+    Pattern(String, String),
 }
 
 fn near_miss(near: &Option<String>) -> String {
@@ -42,7 +50,12 @@ impl Selection {
         Selection { chosen: None, others: true }
     }
 
-    /// `trace=SET` or `SET`: names, `%groups`, `all`, `none`, separated by commas; a leading `!` means all but these;
+    /// No call.
+    pub fn none() -> Selection {
+        Selection { chosen: Some(Vec::new()), others: false }
+    }
+
+    /// `trace=SET` or `SET`: names, `%groups`, `/patterns`, `all`, `none`, separated by commas; a leading `!` means all but these;
     /// `?name` is not an error if there is no such call.
     pub fn parse(expression: &str, calls: &Calls) -> Result<Selection, BadExpression> {
         let set = match expression.split_once('=') {
@@ -92,22 +105,130 @@ impl Selection {
     }
 }
 
+/// Whether a call is meant.
+type Wanted<'a> = Box<dyn Fn(&Call) -> bool + 'a>;
+
+/// Groups that are lists of names.
+const LISTS: &[(&str, &[&str])] = &[
+    (
+        "creds",
+        &[
+            "getuid",
+            "getgid",
+            "geteuid",
+            "getegid",
+            "setuid",
+            "setgid",
+            "setreuid",
+            "setregid",
+            "getgroups",
+            "setgroups",
+            "setresuid",
+            "getresuid",
+            "setresgid",
+            "getresgid",
+            "setfsuid",
+            "setfsgid",
+            "capget",
+            "capset",
+            "prctl",
+        ],
+    ),
+    (
+        "clock",
+        &[
+            "stime",
+            "time",
+            "gettimeofday",
+            "settimeofday",
+            "adjtimex",
+            "clock_settime",
+            "clock_gettime",
+            "clock_getres",
+            "clock_adjtime",
+        ],
+    ),
+    (
+        "ipc",
+        &[
+            "ipc",
+            "shmget",
+            "shmat",
+            "shmctl",
+            "shmdt",
+            "semget",
+            "semop",
+            "semctl",
+            "semtimedop",
+            "msgget",
+            "msgsnd",
+            "msgrcv",
+            "msgctl",
+        ],
+    ),
+    ("stat", &["stat", "stat64", "oldstat"]),
+    ("lstat", &["lstat", "lstat64", "oldlstat"]),
+    ("fstat", &["fstat", "fstat64", "oldfstat", "fstatat64", "newfstatat"]),
+    (
+        "%stat",
+        &[
+            "stat",
+            "stat64",
+            "oldstat",
+            "lstat",
+            "lstat64",
+            "oldlstat",
+            "fstat",
+            "fstat64",
+            "oldfstat",
+            "fstatat64",
+            "newfstatat",
+            "statx",
+        ],
+    ),
+    ("statfs", &["statfs", "statfs64"]),
+    ("fstatfs", &["fstatfs", "fstatfs64"]),
+    ("%statfs", &["statfs", "statfs64", "fstatfs", "fstatfs64", "ustat"]),
+    ("pure", &["getpid", "getppid", "gettid", "getuid", "getgid", "geteuid", "getegid", "getpgrp"]),
+];
+
+/// Some names of one call on the 32-bit ABI end with the width of an argument (uid) or of the time.
+fn plain(name: &str) -> &str {
+    let name = name.strip_suffix("_time64").unwrap_or(name);
+    let name = name.strip_suffix("32").unwrap_or(name);
+    if name.starts_with("clock_") { name.strip_suffix("64").unwrap_or(name) } else { name }
+}
+
+fn group_of(group: &str) -> Option<Wanted<'static>> {
+    if let Some((_, letter)) = GROUPS.iter().find(|(name, _)| *name == group) {
+        return Some(Box::new(move |call| call.groups.contains(*letter)));
+    }
+    let (_, names) = LISTS.iter().find(|(name, _)| *name == group)?;
+    Some(Box::new(move |call| names.contains(&plain(call.name))))
+}
+
 fn mark(chosen: &mut [Vec<bool>], calls: &Calls, word: &str, value: bool) -> Result<(), BadExpression> {
     let (optional, word) = match word.strip_prefix('?') {
         Some(rest) => (true, rest),
         None => (false, word),
     };
-    let wanted: Box<dyn Fn(&Call) -> bool> = match (word, word.strip_prefix('%')) {
+    let wanted: Wanted<'_> = match (word, word.strip_prefix('%')) {
         ("none", _) => return Ok(()),
         ("all", _) => Box::new(|_| true),
-        (_, Some(group)) => {
-            let letter = GROUPS.iter().find(|(name, _)| *name == group).map(|(_, letter)| *letter);
-            match letter {
-                Some(letter) => Box::new(move |call| call.groups.contains(letter)),
-                None => return Err(BadExpression::Group(group.to_owned())),
+        (_, Some(group)) => group_of(group).ok_or_else(|| BadExpression::Group(group.to_owned()))?,
+        (name, None) => match name.strip_prefix('/') {
+            Some(pattern) => {
+                let bad =
+                    |error: regex_lite::Error| BadExpression::Pattern(pattern.to_owned(), error.to_string());
+                let pattern = regex_lite::Regex::new(pattern).map_err(bad)?;
+                Box::new(move |call| pattern.is_match(call.name))
             }
-        }
-        (name, None) => Box::new(move |call| call.name == name),
+            // As strace has it, six groups may do without their sign.
+            None => match GROUPS.iter().find(|(group, _)| *group == name) {
+                Some((_, letter)) => Box::new(move |call| call.groups.contains(*letter)),
+                None => Box::new(move |call| call.name == name),
+            },
+        },
     };
     let mut found = false;
     for (marks, table) in chosen.iter_mut().zip(calls.tables()) {
@@ -156,12 +277,27 @@ mod tests {
     }
 
     #[test]
+    fn groups_by_name_patterns_and_groups_without_their_sign() {
+        let set = |text: &str| parse(text).unwrap();
+        assert_eq!(set("network"), set("%network"));
+        assert!(set("%%stat").has(0, 4) && set("%%stat").has(0, 332) && !set("%stat").has(0, 332));
+        assert!(set("%creds").has(0, 102) && set("%creds").has(1, 199), "getuid32");
+        assert!(set("%clock").has(0, 228) && set("%clock").has(1, 403), "clock_gettime64");
+        assert!(set("%ipc").has(0, 29) && set("%pure").has(0, 39) && set("%statfs").has(0, 137));
+        let pattern = set("/^open");
+        assert!(pattern.has(0, 2) && pattern.has(0, 257) && pattern.has(0, 437) && !pattern.has(0, 0));
+        assert!(!set("!/^open").has(0, 2) && set("!/^open").has(0, 0));
+        assert!(matches!(parse("/(").unwrap_err(), BadExpression::Pattern(..)));
+        assert!(parse("/nothing").is_err());
+    }
+
+    #[test]
     fn a_bad_name_is_named_with_its_near_miss() {
         let text = |expression: &str| parse(expression).unwrap_err().to_string();
         assert_eq!(text("trace=opneat"), "no system call is named `opneat`; did you mean `openat`?");
         assert_eq!(text("trace=qqqqqqqqq"), "no system call is named `qqqqqqqqq`");
         assert!(text("trace=%flie").contains("%file"));
-        assert!(text("write=1").contains("`write=`"));
+        assert!(text("verbose=1").contains("`verbose=`"));
         assert!(parse("trace=?opneat").is_ok());
     }
 }

@@ -1,5 +1,6 @@
 //! What the options of `trace` mean together: combinations that are refused, where text goes, which view makes it.
 
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
 use kernel_model::abi::{Errno, Signal, Status};
@@ -8,34 +9,33 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getpgid, getpgrp, getppid, getsid};
 
 use crate::cli::{BackendName, ColorName, FormatName, TraceArgs};
+use crate::decode::{Fds, Hex, Show};
 use crate::failure::Failure;
 use crate::format::chrome::Chrome;
 use crate::format::json::Json;
 use crate::format::mermaid::Sequence;
 use crate::format::states::States;
-use crate::format::text::{Quiet, Text};
+use crate::format::text::Text;
 use crate::format::xv6::Listing;
 use crate::output::Output;
-use crate::qualify::{Qualifiers, Set};
+use crate::qualify::{Qualifiers, Quiet, Set};
 use crate::select::Selection;
 use crate::signals::Signals;
 use crate::tables::Calls;
+use crate::trace::Options;
 use crate::trace::follow::LeftAt;
 use crate::trace::moment::{Clock, Times};
 use crate::trace::print::{Prefix, Style};
 use crate::trace::summary::{Counting, DEFAULT, Layout};
 use crate::trace::view::View;
 use crate::trace::whole::Source;
-use crate::trace::{Options, Show};
 
 /// Options that have no meaning, alone or together.
 pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     let usage = |text: &str| Err(Failure::Usage(text.to_owned()));
     let counts = args.summary_only || args.summary;
-    if args.user.is_some() {
-        return usage(
-            "-u: the interface starts programs as the caller only; put `setpriv --reuid=USER` or `su USER -c` in front of the command",
-        );
+    if args.user.is_some() && args.backend == BackendName::Sim {
+        return usage("-u: programs of the simulator have no users by name");
     }
     if args.daemonize > 0 {
         return usage("-D: tracefd has to be the command's parent, whose end it repeats; start it with `&`");
@@ -59,6 +59,22 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     }
     if args.stop_at.is_some() && args.backend == BackendName::Sim {
         return usage("--stop-at leaves a process for a debugger; one of the simulator ends with tracefd");
+    }
+    if let Some(path) = args.output.as_ref().filter(|path| path.as_os_str().as_bytes().starts_with(b"|")) {
+        let command = path.display();
+        return usage(&format!(
+            "-o {command}: there is no output to a command; write `-o >(COMMAND)` in bash, or to a fifo"
+        ));
+    }
+    if args.backend == BackendName::Sim && args.expressions().iter().any(|rule| rule.contains(":delay_e")) {
+        return usage(
+            "delay_enter and delay_exit: time does not pass in the simulator while everybody waits",
+        );
+    }
+    if !args.paths.is_empty() && (args.record.is_some() || args.backend.is_replay()) {
+        return usage(
+            "-P: which file a descriptor is of is not recorded for every call; leave it out, and search the lines",
+        );
     }
     if per_task(args) && (counts || args.format != FormatName::Text) {
         return usage("-ff writes one file of lines per task; it goes with neither -c, -C nor --format");
@@ -92,24 +108,61 @@ fn per_task(args: &TraceArgs) -> bool {
 /// What is traced, shown and done.
 pub fn options(args: &TraceArgs, calls: Calls) -> Result<Options, Failure> {
     let usage = |text: String| Failure::Usage(text);
-    let all = Qualifiers::parse(&args.expr, &calls).map_err(|bad| usage(bad.to_string()))?;
+    let all = Qualifiers::parse(&args.expressions(), &calls).map_err(|bad| usage(bad.to_string()))?;
     let stop_at = match &args.stop_at {
         Some(set) => Some(Selection::of_set(set, &calls).map_err(|bad| usage(bad.to_string()))?),
         None => None,
     };
     Ok(Options {
         follow: args.follow_forks > 0,
-        show: Show { limit: args.string_limit, full: args.verbose, hex: args.hex },
+        show: show(args),
         calls,
         select: all.trace,
         signals: all.signals,
         endings: endings(args, all.endings),
+        abbreviated: all.abbreviated,
+        raw: all.raw,
+        read: all.read,
+        written: all.written,
+        paths: paths(&args.paths),
         rules: all.rules,
         stop_at,
         kill_on_exit: args.kill_on_exit,
         whole: args.record.is_some() || args.backend.is_replay(),
         clock: Source::Own,
     })
+}
+
+/// As they are given, and without links, as descriptors name them.
+fn paths(given: &[PathBuf]) -> Vec<Vec<u8>> {
+    let mut all = Vec::new();
+    for path in given {
+        let real = std::fs::canonicalize(path).unwrap_or_else(|_| path.clone());
+        all.push(path.as_os_str().as_bytes().to_vec());
+        if real != *path {
+            all.push(real.into_os_string().into_vec());
+        }
+    }
+    all
+}
+
+/// How arguments are shown.
+fn show(args: &TraceArgs) -> Show {
+    Show {
+        limit: args.string_limit,
+        full: args.verbose,
+        hex: match args.hex {
+            0 => Hex::None,
+            1 => Hex::NotText,
+            _ => Hex::All,
+        },
+        fds: match args.fds {
+            0 => Fds::Numbers,
+            1 => Fds::Paths,
+            _ => Fds::Details,
+        },
+        raw: false,
+    }
 }
 
 /// `-z` and `-Z` win. They are constants, which parse.
@@ -184,14 +237,15 @@ fn text(args: &TraceArgs, output: &Output) -> Text {
     };
     let filtered = args.successful_only
         || args.failed_only
-        || args.expr.iter().any(|expression| expression.starts_with("status="));
+        || args.expressions().iter().any(|expression| expression.starts_with("status="));
     if filtered { text.joined() } else { text }
 }
 
 /// strace's rule: nobody watches a file, and what the tool started needs no announcement.
 fn text_quiet(args: &TraceArgs) -> Quiet {
     let announced = args.output.is_none() || !args.attach.is_empty();
-    Quiet { joins: args.quiet > 0 || !announced, ends: args.quiet > 1 }
+    let said = Qualifiers::parse_quiet(&args.expressions()).unwrap_or(Quiet::times(args.quiet));
+    Quiet { joins: said.joins || !announced, ..said }
 }
 
 /// NO_COLOR: <https://no-color.org>, any value that is not empty.

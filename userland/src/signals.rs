@@ -29,6 +29,13 @@ pub enum Mode {
     },
     /// The tool attached to what was there: it can leave at any time.
     Attached,
+    /// Every signal that would end a program ends the tool, and nothing is passed on.
+    Fatal,
+    /// None does.
+    Deaf {
+        /// ^Z stops the tool.
+        stops: bool,
+    },
 }
 
 /// What the waiting thread and the tool's thread share.
@@ -145,7 +152,12 @@ impl State {
 fn handle(signal: Signal, mode: Mode, state: &Mutex<State>, output: &Output) {
     let real = match mode {
         Mode::Attached if signal == Signal::SIGTSTP => return, // stopping would stop the traced processes, one by one
-        Mode::Attached => return leave(signal, output),
+        Mode::Fatal | Mode::Deaf { stops: true } if signal == Signal::SIGTSTP => {
+            let _ = kill(Pid::this(), Signal::SIGSTOP);
+            return;
+        }
+        Mode::Attached | Mode::Fatal => return leave(signal, output),
+        Mode::Deaf { .. } => return,
         Mode::Spawned { real } => real,
     };
     let mut state = lock(state);

@@ -58,7 +58,7 @@ errnos! {
     ENOSYS = 38, "not implemented";
     ENOTEMPTY = 39, "directory not empty";
     ELOOP = 40, "too many levels of symbolic links";
-    ENODATA = 61, "not recorded";
+    ENODATA = 61, "nothing there to be read, or nothing recorded";
     EPROTO = 71, "protocol error";
     EOVERFLOW = 75, "value too large";
     EPROTONOSUPPORT = 93, "protocol not supported";

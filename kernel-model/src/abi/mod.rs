@@ -10,6 +10,7 @@ mod flags;
 mod log;
 mod open;
 mod regs;
+mod siginfo;
 mod signal;
 
 pub use call::CallRecord;
@@ -22,6 +23,7 @@ pub use log::{
 };
 pub use open::{F_DUPFD, F_GETFD, F_GETFL, F_SETFD, F_SETFL, OpenFlags, SEEK_CUR, SEEK_END, SEEK_SET};
 pub use regs::{EnvRegisters, FloatRegisters, IntRegisters};
+pub use siginfo::SigInfo;
 pub use signal::{Pid, Signal, Status};
 
 /// What every operation at the file boundary answers.

@@ -36,7 +36,8 @@ pub use waiter::{On, WaiterId};
 
 use crate::abi::Status;
 use crate::machine::{
-    Demand, Detail, Error, Facts, Filter, Machine, OnDeath, Pid, Program, Result, Task, Verdict, Wait,
+    Demand, Detail, Error, Facts, Filter, Machine, OnDeath, Pid, Program, Result, SigInfo, Task, Verdict,
+    Wait,
 };
 
 /// A client's number.
@@ -226,6 +227,18 @@ impl<M: Machine> Core<M> {
             self.tasks[key.0].id.start = self.machine.start(id.pid)?;
         }
         Ok(())
+    }
+
+    /// What came with the signal that a task is stopped before; `None` if it is not.
+    pub fn siginfo(&mut self, id: Identity) -> Result<Option<SigInfo>> {
+        let id = self.current(id);
+        match self.pids.get(&id.pid).map(|key| &self.tasks[key.0]) {
+            Some(tracee) if tracee.phase == Phase::Stopped && tracee.id == id => {
+                self.machine.siginfo(tracee.task)
+            }
+            _ if self.machine.start(id.pid)? != id.start => Err(Error::Gone),
+            _ => Ok(None),
+        }
     }
 
     /// Facts of a live task. `Gone` for one that has ended, also while it is not waited for.

@@ -15,9 +15,9 @@ mod words;
 
 pub(crate) use events::{Queues, subscribe};
 
-use crate::abi::{CallRecord, Errno, EventFlags, OpenFlags, Pid, Result, Stat};
+use crate::abi::{CallRecord, Errno, EventFlags, OpenFlags, Pid, Result, SigInfo, Stat};
 use crate::core::{ClientId, Core, Identity, Policy, SeatId, WaiterId};
-use crate::machine::{Machine, RegSet};
+use crate::machine::{Machine, RegSet, Which};
 use crate::scheme::Caller;
 
 /// What an operation answers: its result, or what to wait for before it is tried again.
@@ -42,6 +42,7 @@ pub(crate) enum Node {
     TraceG2(redox_g2::Trace),
     Mem(state::Mem),
     Regs(state::Regs),
+    Info(state::Info),
     Call(state::Call),
     Text(text::Text),
     Set(sets::Set),
@@ -73,7 +74,7 @@ enum Needs {
 }
 
 /// The table of `proc:<pid>/<op>`.
-fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 15] {
+fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 16] {
     use Needs::{Control, Life, Nothing};
     [
         ("trace", Control, |ctx, id, flags| redox::Trace::open(ctx, id, flags, false)),
@@ -84,6 +85,7 @@ fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 15] {
         ("regs/int", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Int)))),
         ("regs/float", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Float)))),
         ("regs/env", Control, |_, id, _| Ok(Node::Regs(state::Regs::new(id, RegSet::Env)))),
+        ("siginfo", Control, |_, id, _| Ok(Node::Info(state::Info::new(id)))),
         ("sets/entry", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Entry)),
         ("sets/exit", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Exit)),
         ("sets/signal", Control, |ctx, id, _| sets::Set::open(ctx, id, words::Part::Signal)),
@@ -94,18 +96,39 @@ fn operations<M: Machine>() -> [(&'static str, Needs, Opener<M>); 15] {
     ]
 }
 
+/// Makes the node for a descriptor of a process that passed the checks of its path.
+type DescriptorOpener<M> = fn(&mut Core<M>, Identity, Which) -> Result<Node>;
+
+/// The table of `proc:<pid>/<op>/<descriptor>`. All need control.
+fn of_descriptors<M: Machine>() -> [(&'static str, DescriptorOpener<M>); 2] {
+    [("fd", text::descriptor), ("fdinfo", text::descriptor_facts)]
+}
+
 /// Opens a path. Errors in order: ENODEV, EINVAL, ESRCH, EPERM, then the operation's own.
 pub(crate) fn open<M: Machine>(ctx: &mut Ctx<'_, M>, path: &str, flags: OpenFlags) -> Result<Node> {
     let (scheme, rest) = path.split_once(':').ok_or(Errno::ENODEV)?;
     match (scheme, rest) {
         ("event", "") => return Ok(Node::Events(ctx.queues.create())),
         ("event", _) => return Err(Errno::EINVAL),
-        ("proc", "features") => return Ok(text::features(operations::<M>().iter().map(|(name, ..)| *name))),
+        ("proc", "features") => {
+            let names = operations::<M>().map(|(name, ..)| name);
+            return Ok(text::features(names.into_iter().chain(of_descriptors::<M>().map(|(name, _)| name))));
+        }
         ("proc", _) => {}
         _ => return Err(Errno::ENODEV),
     }
     let (pid, operation) = rest.split_once('/').ok_or(Errno::EINVAL)?;
     let pid = parse_pid(pid)?;
+    let of_descriptors = of_descriptors::<M>();
+    let on_descriptor = of_descriptors
+        .iter()
+        .find_map(|(name, make)| Some((make, operation.strip_prefix(name)?.strip_prefix('/')?)));
+    if let Some((make, which)) = on_descriptor {
+        let which = parse_which(which)?;
+        let id = ctx.core.identify(pid)?;
+        ctx.core.check(ctx.policy, ctx.client, ctx.caller, pid)?;
+        return make(ctx.core, id, which);
+    }
     let table = operations::<M>();
     let (_, needs, make) = table.iter().find(|(name, ..)| *name == operation).ok_or(Errno::EINVAL)?;
     let id = match needs {
@@ -118,12 +141,21 @@ pub(crate) fn open<M: Machine>(ctx: &mut Ctx<'_, M>, path: &str, flags: OpenFlag
     make(ctx, id, flags)
 }
 
-/// Digits only: no sign, no space, no overflow.
 fn parse_pid(text: &str) -> Result<Pid> {
+    parse_number(text).map(Pid)
+}
+
+/// A descriptor's number, or `cwd`.
+fn parse_which(text: &str) -> Result<Which> {
+    if text == "cwd" { Ok(Which::Folder) } else { parse_number(text).map(Which::Number) }
+}
+
+/// Digits only: no sign, no space, no overflow.
+fn parse_number(text: &str) -> Result<u32> {
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(Errno::EINVAL);
     }
-    text.parse().map(Pid).map_err(|_| Errno::EINVAL)
+    text.parse().map_err(|_| Errno::EINVAL)
 }
 
 impl Node {
@@ -134,6 +166,7 @@ impl Node {
             Node::TraceG2(trace) => Some(core.pid_of(trace.seat())),
             Node::Mem(mem) => Some(mem.pid()),
             Node::Regs(regs) => Some(regs.pid()),
+            Node::Info(info) => Some(info.pid()),
             Node::Call(call) => Some(call.pid()),
             Node::Text(text) => text.pid(),
             Node::Set(set) => set.pid(core),
@@ -163,6 +196,7 @@ impl Node {
             Node::TraceG2(trace) => trace.read(ctx, buf).into(),
             Node::Mem(mem) => mem.read(ctx, buf).into(),
             Node::Regs(regs) => regs.read(ctx, buf),
+            Node::Info(info) => info.read(ctx, buf).into(),
             Node::Call(call) => call.read(ctx, buf).into(),
             Node::Text(text) => Step::Done(Ok(text.read(buf))),
             Node::Set(set) => set.read(ctx, buf).into(),
@@ -184,7 +218,7 @@ impl Node {
             Node::Regs(regs) => regs.write(ctx, buf),
             Node::Set(set) => set.write(ctx, buf).into(),
             Node::Log(log) => log.write(ctx, buf).into(),
-            Node::Call(_) | Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
+            Node::Info(_) | Node::Call(_) | Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
         }
     }
 
@@ -196,6 +230,7 @@ impl Node {
             Node::Trace(_)
             | Node::TraceG2(_)
             | Node::Regs(_)
+            | Node::Info(_)
             | Node::Call(_)
             | Node::Log(_)
             | Node::Events(_) => Err(Errno::EBADF),
@@ -214,6 +249,7 @@ impl Node {
         let (mode, size) = match self {
             Node::Text(text) => (0o444, text.left()),
             Node::Regs(regs) => (0o666, ctx.core.reg_size(regs.set()) as u64),
+            Node::Info(_) => (0o444, SigInfo::SIZE as u64),
             Node::Call(_) => (0o444, CallRecord::SIZE as u64),
             _ => (0o666, 0),
         };
@@ -236,7 +272,7 @@ impl Node {
                 core.close_log(log.seat());
             }
             Node::Events(queue) => queues.remove(queue),
-            Node::Mem(_) | Node::Regs(_) | Node::Call(_) | Node::Text(_) | Node::Set(_) => {}
+            Node::Mem(_) | Node::Regs(_) | Node::Info(_) | Node::Call(_) | Node::Text(_) | Node::Set(_) => {}
         }
     }
 }

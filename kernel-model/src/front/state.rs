@@ -1,9 +1,9 @@
-//! `mem`, `regs/*` and `call`: the task's state as bytes. They need no session.
+//! `mem`, `regs/*`, `call` and `siginfo`: the task's state as bytes. They need no session.
 
-use super::{Ctx, Step};
 use zerocopy::IntoBytes;
 
-use crate::abi::{CallRecord, Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET};
+use super::{Ctx, Step};
+use crate::abi::{CallRecord, Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET, SigInfo};
 use crate::core::Identity;
 use crate::machine::{Machine, RegSet};
 
@@ -82,6 +82,30 @@ impl Regs {
         let n = ctx.core.reg_size(self.set);
         let Some(bytes) = bytes.get(..n) else { return Step::Done(Ok(0)) };
         step(ctx.core.with_stopped(self.id, |machine, task| machine.write_regs(task, self.set, bytes)), n)
+    }
+}
+
+/// What came with the signal that the task is stopped before. No cursor, as registers.
+#[derive(Clone, Hash, Debug)]
+pub(crate) struct Info {
+    id: Identity,
+}
+
+impl Info {
+    pub(super) fn new(id: Identity) -> Info {
+        Info { id }
+    }
+
+    pub(super) fn pid(&self) -> Pid {
+        self.id.pid
+    }
+
+    /// ESRCH; ENODATA it is not stopped before a signal. A short buffer gets the first bytes.
+    pub(super) fn read<M: Machine>(&self, ctx: &mut Ctx<'_, M>, buf: &mut [u8]) -> Result<usize> {
+        let info = ctx.core.siginfo(self.id)?.ok_or(Errno::ENODATA)?;
+        let n = buf.len().min(SigInfo::SIZE);
+        buf[..n].copy_from_slice(&info.as_bytes()[..n]);
+        Ok(n)
     }
 }
 

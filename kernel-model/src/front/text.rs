@@ -1,9 +1,9 @@
-//! `exe`, `threads`, `status`, `features`: text, taken at open, with a cursor.
+//! `exe`, `threads`, `status`, `fd`, `fdinfo`, `features`: text, taken at open, with a cursor.
 
 use super::{Node, state};
-use crate::abi::{Pid, PtraceFlags, Result};
+use crate::abi::{Errno, Pid, PtraceFlags, Result};
 use crate::core::{Core, Identity};
-use crate::machine::{Machine, State};
+use crate::machine::{Machine, Medium, Socket, State, Which};
 
 /// Bytes and a cursor.
 #[derive(Clone, Hash, Debug)]
@@ -71,6 +71,30 @@ pub(super) fn status<M: Machine>(core: &mut Core<M>, id: Identity) -> Result<Nod
         lines += &format!("tracer {tracer}\n");
     }
     lines += &format!("user {}\nstart {}\n", u8::from(facts.user), facts.start);
+    Ok(text(Some(id.pid), lines.into_bytes()))
+}
+
+/// What a descriptor refers to. ENOENT: it is not open.
+pub(super) fn descriptor<M: Machine>(core: &mut Core<M>, id: Identity, which: Which) -> Result<Node> {
+    let name = core.machine().descriptor(id.pid, which)?.ok_or(Errno::ENOENT)?;
+    Ok(text(Some(id.pid), name))
+}
+
+/// What is known of it beside that: one `key value` a line. ENOENT: it is not open.
+pub(super) fn descriptor_facts<M: Machine>(core: &mut Core<M>, id: Identity, which: Which) -> Result<Node> {
+    let facts = core.machine().descriptor_facts(id.pid, which)?.ok_or(Errno::ENOENT)?;
+    let lines = match facts {
+        Medium::Named => String::new(),
+        Medium::Device { character, major, minor } => {
+            format!("device {} {major}:{minor}\n", if character { "char" } else { "block" })
+        }
+        Medium::Process(pid) => format!("process {pid}\n"),
+        Medium::Socket(Socket { protocol, id, local, peer }) => {
+            let line =
+                |key, value: Option<String>| value.map_or(String::new(), |text| format!("{key} {text}\n"));
+            format!("socket {protocol} {id}\n") + &line("local", local) + &line("peer", peer)
+        }
+    };
     Ok(text(Some(id.pid), lines.into_bytes()))
 }
 

@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 
+use super::descriptor::{put_descriptor, take_descriptor};
 use super::header::SETS;
 use super::wire::{Put, Take};
-use crate::abi::{Errno, Pid, Signal, Status};
+use crate::abi::{Errno, Pid, SigInfo, Signal, Status};
 use crate::machine::{
-    CallValues, Demand, Detail, Error, Facts, RegSet, Report, Result, State, Task, Verdict,
+    CallValues, Demand, Detail, Error, Facts, Medium, RegSet, Report, Result, State, Task, Verdict, Which,
 };
+use zerocopy::{FromBytes, IntoBytes};
 
 /// What a record can be.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +35,8 @@ pub(super) enum Entry {
     At { task: Task, ask: Ask, answer: Result<Answer> },
     /// Something asked about a task by its pid. `spare`: the recorder's own question.
     Of { pid: Pid, spare: bool, fact: Fact },
+    /// Something asked about a descriptor of a task, by its pid.
+    Descriptor { pid: Pid, ask: Ask, answer: Result<Answer> },
     /// Memory of a task was read; as many bytes as were asked for.
     Read { pid: Pid, start: u64, address: u64, length: u64, answer: Result<Vec<u8>> },
     /// Memory was written.
@@ -50,6 +54,9 @@ pub(super) enum Entry {
 pub(super) enum Ask {
     Detail,
     Values,
+    SigInfo,
+    Name(Which),
+    Medium(Which),
     Regs(RegSet),
     SetRegs(RegSet, Vec<u8>),
     Interrupt,
@@ -61,6 +68,9 @@ pub(super) enum Answer {
     Done,
     Detail(Detail),
     Values(CallValues),
+    SigInfo(Option<SigInfo>),
+    Name(Option<Vec<u8>>),
+    Medium(Option<Medium>),
     Bytes(Vec<u8>),
 }
 
@@ -98,6 +108,9 @@ const SIGNAL: u8 = 18;
 const END: u8 = 19;
 const VALUES: u8 = 20;
 const NOW: u8 = 21;
+const SIGINFO: u8 = 22;
+pub(super) const NAME: u8 = 23;
+pub(super) const MEDIUM: u8 = 24;
 
 impl Entry {
     /// Appends the payload, and says which kind it is.
@@ -157,6 +170,10 @@ impl Entry {
                 out.put(pid.0.into());
                 out.put((*spare).into());
                 put_fact(out, fact)
+            }
+            Entry::Descriptor { pid, ask, answer } => {
+                out.put(pid.0.into());
+                put_descriptor(out, ask, answer)
             }
             Entry::Read { pid, start, address, length, answer } => {
                 [u64::from(pid.0), *start, *address].into_iter().for_each(|number| out.put(number));
@@ -219,10 +236,15 @@ impl Entry {
             }
             DEMAND => Entry::Demand { task: take_task(take)?, demand: Demand::from_bits(take.small()?)? },
             DETACH => Entry::Detach { task: take_task(take)?, verdict: take_verdict(take)? },
-            DETAIL | VALUES | REGS | SET_REGS | INTERRUPT => take_at(kind, take, known)?,
+            DETAIL | VALUES | SIGINFO | REGS | SET_REGS | INTERRUPT => take_at(kind, take, known)?,
             FACTS | START | THREADS | EXE => {
                 let (pid, spare) = (take_pid(take)?, take.flag()?);
                 Entry::Of { pid, spare, fact: take_fact(kind, take)? }
+            }
+            NAME | MEDIUM => {
+                let pid = take_pid(take)?;
+                let (ask, answer) = take_descriptor(kind, take)?;
+                Entry::Descriptor { pid, ask, answer }
             }
             READ => {
                 let (pid, start, address) = (take_pid(take)?, take.number()?, take.number()?);
@@ -259,7 +281,7 @@ fn take_task(take: &mut Take<'_>) -> Option<Task> {
     Some(Task { slot: take.small()?, generation: take.small()? })
 }
 
-fn take_pid(take: &mut Take<'_>) -> Option<Pid> {
+pub(super) fn take_pid(take: &mut Take<'_>) -> Option<Pid> {
     take.small().map(Pid)
 }
 
@@ -280,7 +302,7 @@ const ERRORS: [Error; 9] = [
     Error::Idle,
 ];
 
-fn put_result<T>(out: &mut Vec<u8>, result: &Result<T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
+pub(super) fn put_result<T>(out: &mut Vec<u8>, result: &Result<T>, put: impl FnOnce(&mut Vec<u8>, &T)) {
     match result {
         Ok(value) => {
             out.put(0);
@@ -297,7 +319,10 @@ fn put_result<T>(out: &mut Vec<u8>, result: &Result<T>, put: impl FnOnce(&mut Ve
     }
 }
 
-fn take_result<T>(take: &mut Take<'_>, value: impl FnOnce(&mut Take<'_>) -> Option<T>) -> Option<Result<T>> {
+pub(super) fn take_result<T>(
+    take: &mut Take<'_>,
+    value: impl FnOnce(&mut Take<'_>) -> Option<T>,
+) -> Option<Result<T>> {
     match take.number()? {
         0 => value(take).map(Ok),
         number => match ERRORS.get(usize::try_from(number - 1).ok()?) {
@@ -372,6 +397,17 @@ fn put_ask(out: &mut Vec<u8>, task: Task, ask: &Ask, answer: &Result<Answer>, kn
             });
             VALUES
         }
+        Ask::SigInfo => {
+            put_result(out, answer, |out, answer| match answer {
+                Answer::SigInfo(Some(info)) => {
+                    out.put(1);
+                    out.extend_from_slice(info.as_bytes());
+                }
+                _ => out.put(0),
+            });
+            SIGINFO
+        }
+        Ask::Name(_) | Ask::Medium(_) => put_descriptor(out, ask, answer),
         Ask::Regs(set) => {
             let set = put_set(out, *set);
             put_result(out, answer, |out, answer| {
@@ -418,6 +454,15 @@ fn take_at(kind: u8, take: &mut Take<'_>, known: &mut Known) -> Option<Entry> {
                 Some(CallValues { args, result, returns: take.flag()?, word: take.byte()? })
             })?;
             (Ask::Values, values.map(Answer::Values))
+        }
+        SIGINFO => {
+            let info = take_result(take, |take| {
+                let bytes = if take.flag()? { Some(take.raw(SigInfo::SIZE)?) } else { None };
+                bytes
+                    .map(|bytes| SigInfo::read_from_bytes(bytes).ok())
+                    .map_or(Some(None), |info| info.map(Some))
+            })?;
+            (Ask::SigInfo, info.map(Answer::SigInfo))
         }
         REGS => {
             let number = take.number()?;

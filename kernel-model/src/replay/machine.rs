@@ -11,10 +11,10 @@ use super::answers::{Line, Noted, Series};
 use super::entry::{Answer, Ask};
 use super::header::SETS;
 use super::reader::{Person, Replay};
-use crate::abi::{Pid, Signal};
+use crate::abi::{Pid, SigInfo, Signal};
 use crate::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet,
-    Report, Result, Task, Verdict, Wait, Wake,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program,
+    RegSet, Report, Result, Task, Verdict, Wait, Wake, Which,
 };
 
 /// Rung from another thread.
@@ -97,6 +97,15 @@ impl Replay {
         }
         let noted = self.untraced.get_mut(&pid).and_then(|stop| stop.find(false, fits));
         noted.and_then(of).unwrap_or(Err(UNRECORDED))
+    }
+
+    /// What was asked by pid, of a task or of what is not traced.
+    fn ask_of(&mut self, pid: Pid, ask: &Ask) -> Result<Answer> {
+        let fits = |noted: &Noted| matches!(noted, Noted::At(asked, _) if asked == ask);
+        self.memory(pid, fits, |noted| match noted {
+            Noted::At(_, answer) => Some(answer.clone()),
+            _ => None,
+        })
     }
 
     /// The first report that can be delivered.
@@ -424,6 +433,27 @@ impl Machine for Replay {
 
     fn exe(&mut self, pid: Pid) -> Result<Vec<u8>> {
         self.about(pid, |person| &mut person.exe)
+    }
+
+    fn siginfo(&mut self, task: Task) -> Result<Option<SigInfo>> {
+        match self.ask(task, &Ask::SigInfo)? {
+            Answer::SigInfo(info) => Ok(info),
+            _ => Err(UNRECORDED),
+        }
+    }
+
+    fn descriptor(&mut self, pid: Pid, which: Which) -> Result<Option<Vec<u8>>> {
+        match self.ask_of(pid, &Ask::Name(which))? {
+            Answer::Name(name) => Ok(name),
+            _ => Err(UNRECORDED),
+        }
+    }
+
+    fn descriptor_facts(&mut self, pid: Pid, which: Which) -> Result<Option<Medium>> {
+        match self.ask_of(pid, &Ask::Medium(which))? {
+            Answer::Medium(medium) => Ok(medium),
+            _ => Err(UNRECORDED),
+        }
     }
 
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()> {

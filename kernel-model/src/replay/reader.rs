@@ -251,6 +251,7 @@ impl Replay {
                     Fact::Exe(exe) => person.exe.add(at, spare, exe),
                 }
             }
+            Entry::Descriptor { pid, ask, answer } => self.memory_of(pid).add(Noted::At(ask, answer)),
             Entry::Read { pid, start, address, length, answer } => {
                 self.memory_of(pid).add(Noted::Read { start, address, length, answer });
             }

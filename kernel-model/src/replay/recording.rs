@@ -7,10 +7,10 @@ use std::sync::Arc;
 use super::entry::{Answer, Ask, Entry, Fact, Known};
 use super::wire::put_frame;
 use super::{Header, Time};
-use crate::abi::{Pid, Signal};
+use crate::abi::{Pid, SigInfo, Signal};
 use crate::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet,
-    Report, Result, Task, Verdict, Wait, Wake,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program,
+    RegSet, Report, Result, Task, Verdict, Wait, Wake, Which,
 };
 
 /// The record that ends a file of so many bytes, where the recorder is about to die and its tasks to go on: whoever has the
@@ -300,6 +300,25 @@ impl<M: Machine> Machine for Recording<M> {
     fn exe(&mut self, pid: Pid) -> Result<Vec<u8>> {
         let answer = self.machine.exe(pid);
         self.of(pid, answer, Fact::Exe)
+    }
+
+    fn siginfo(&mut self, task: Task) -> Result<Option<SigInfo>> {
+        let answer = self.machine.siginfo(task);
+        self.at(task, Ask::SigInfo, answer, Answer::SigInfo)
+    }
+
+    fn descriptor(&mut self, pid: Pid, which: Which) -> Result<Option<Vec<u8>>> {
+        let answer = self.machine.descriptor(pid, which);
+        let noted = answer.clone().map(Answer::Name);
+        self.note(&Entry::Descriptor { pid, ask: Ask::Name(which), answer: noted });
+        answer
+    }
+
+    fn descriptor_facts(&mut self, pid: Pid, which: Which) -> Result<Option<Medium>> {
+        let answer = self.machine.descriptor_facts(pid, which);
+        let noted = answer.clone().map(Answer::Medium);
+        self.note(&Entry::Descriptor { pid, ask: Ask::Medium(which), answer: noted });
+        answer
     }
 
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()> {

@@ -118,7 +118,7 @@ impl Sim {
             {
                 call.signals_self = true;
             }
-            self.post(target, Signal(number as u8));
+            self.post(target, Signal(number as u8), pid);
         }
         Ok(Reply::Done(0))
     }

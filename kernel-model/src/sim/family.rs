@@ -147,7 +147,7 @@ impl Sim {
             }
         }
         self.orphan(pid);
-        self.tell_parent(pid, false);
+        self.tell_parent_of_end(pid, status);
         let parent = self.process(pid).parent;
         let parent = parent.and_then(|parent| self.processes.get(&parent.0));
         let unwanted = parent.is_none_or(|parent| {

@@ -22,6 +22,17 @@ pub(super) enum File {
     PipeWrite(u32),
 }
 
+impl File {
+    /// What it is called where a path is expected.
+    pub(super) fn name(self) -> String {
+        match self {
+            File::Empty => "null:".to_owned(),
+            File::Output(output) => format!("output:{}", output + 1),
+            File::PipeRead(pipe) | File::PipeWrite(pipe) => format!("pipe:[{pipe}]"),
+        }
+    }
+}
+
 /// Bytes that a pipe holds.
 const ROOM: usize = 65536;
 /// Bytes that one call moves at most.
@@ -75,7 +86,7 @@ impl Sim {
             File::Output(_) => MOST as usize,
             File::PipeWrite(pipe) => {
                 if !self.has_end(File::PipeRead(pipe)) {
-                    self.post(pid, Signal::PIPE);
+                    self.post(pid, Signal::PIPE, pid);
                     return Err(EPIPE);
                 }
                 match self.space(pipe) {

@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{EnvRegisters, FloatRegisters, IntRegisters, Pid, Signal};
 use crate::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, OnDeath, Program, RegSet,
-    Report, Result, State, Task, Verdict, Wait, Wake,
+    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program,
+    RegSet, Report, Result, SigInfo, State, Task, Verdict, Wait, Wake, Which,
 };
 
 use super::frames::back_up;
@@ -24,7 +24,17 @@ impl Machine for Sim {
             return Err(Error::Denied);
         }
         let env = program.env.as_deref().unwrap_or_default();
+        // Programs there belong to the tracer's user, who is root or may become nobody else.
+        let (uid, gid) = (self.config.uid, self.config.gid);
+        let user = program.user.as_ref().filter(|user| (user.uid, user.gid) != (uid, gid));
+        if user.is_some() && uid != 0 {
+            return Err(Error::Denied);
+        }
         let pid = self.start(&program.path, &program.args, env, OWNER).map_err(Error::Other)?;
+        if let Some(user) = user {
+            let process = self.process(pid);
+            (process.uid, process.gid) = (user.uid, user.gid);
+        }
         let task = self.new_task(pid, true);
         let on_death = if program.pushed.is_some() { OnDeath::Kill } else { OnDeath::Leave };
         let mut trace = Trace::new(task, on_death);
@@ -271,6 +281,28 @@ impl Machine for Sim {
         self.processes.get(&pid.0).map(|process| process.exe.clone()).ok_or(Error::Gone)
     }
 
+    fn siginfo(&mut self, task: Task) -> Result<Option<SigInfo>> {
+        let (process, report) = self.stopped(task)?;
+        Ok(match report {
+            Report::Signal => Some(process.signals.info),
+            Report::Trap => Some(SigInfo::raised(Signal::TRAP)),
+            _ => None,
+        })
+    }
+
+    fn descriptor(&mut self, pid: Pid, which: Which) -> Result<Option<Vec<u8>>> {
+        let process = self.processes.get(&pid.0).ok_or(Error::Gone)?;
+        let file = match which {
+            Which::Folder => return Ok(None), // there are none
+            Which::Number(number) => process.files.get(&number),
+        };
+        Ok(file.map(|file| file.name().into_bytes()))
+    }
+
+    fn descriptor_facts(&mut self, pid: Pid, which: Which) -> Result<Option<Medium>> {
+        Ok(self.descriptor(pid, which)?.map(|_| Medium::Named))
+    }
+
     fn signal(&mut self, pid: Pid, signal: Signal) -> Result<()> {
         let process = self.processes.get(&pid.0).ok_or(Error::Gone)?;
         let owner = self.config.uid;
@@ -281,7 +313,7 @@ impl Machine for Sim {
             return Err(Error::Denied);
         }
         if signal.0 != 0 {
-            self.post(pid, signal);
+            self.post(pid, signal, self.owner());
         }
         Ok(())
     }
@@ -295,7 +327,7 @@ impl Machine for Sim {
         self.log.add(pid, || "detached".into());
         self.forget_reports(task);
         if leave == Leave::Dead {
-            self.post(pid, Signal::KILL);
+            self.post(pid, Signal::KILL, self.owner());
         }
         if self.spawned_task(pid).is_none() {
             self.free(task);

@@ -254,7 +254,7 @@ impl Sim {
             }
             self.process(pid).trace = None;
             if on_death == OnDeath::Kill {
-                self.post(pid, Signal::KILL);
+                self.post(pid, Signal::KILL, self.owner());
             }
         }
         self.reports.clear();

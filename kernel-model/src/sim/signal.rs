@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-use crate::abi::{Pid, Signal, Status};
+use crate::abi::{Pid, SigInfo, Signal, Status};
 use crate::machine::{Demand, Report};
 
 use super::frames::{Nested, Restart};
@@ -54,6 +54,10 @@ pub(super) struct Signals {
     /// The mask to return to, while rt_sigsuspend has replaced it.
     pub(super) saved: Option<u64>,
     pub(super) pending: u64,
+    /// What comes with the pending ones.
+    infos: BTreeMap<u8, SigInfo>,
+    /// What came with the one that was taken out last.
+    pub(super) info: SigInfo,
     /// CONT came after the stop signal that is about to be acted on: it no longer stops (POSIX, 2.4.1).
     pub(super) outdated: bool,
     pub(super) nested: Vec<Nested>,
@@ -86,6 +90,15 @@ impl Signals {
         self.saved = None;
     }
 
+    /// It waits to be acted on; of two that are alike the first one's origin is kept.
+    fn add(&mut self, info: SigInfo) {
+        let signal = Signal(info.signo as u8);
+        if self.pending & bit(signal) == 0 {
+            self.pending |= bit(signal);
+            self.infos.insert(signal.0, info);
+        }
+    }
+
     fn take(&mut self) -> Option<Signal> {
         let ready = self.deliverable();
         let from = if ready & FAULTS != 0 { ready & FAULTS } else { ready };
@@ -93,7 +106,9 @@ impl Signals {
             return None;
         }
         self.pending &= !(1 << from.trailing_zeros());
-        Some(Signal(from.trailing_zeros() as u8 + 1))
+        let signal = Signal(from.trailing_zeros() as u8 + 1);
+        self.info = self.infos.remove(&signal.0).unwrap_or(SigInfo::raised(signal));
+        Some(signal)
     }
 }
 
@@ -103,8 +118,15 @@ fn dumps_core(signal: Signal) -> bool {
 }
 
 impl Sim {
+    /// Sends a signal, as kill does.
+    pub(super) fn post(&mut self, pid: Pid, signal: Signal, sender: Pid) {
+        let uid = self.processes.get(&sender.0).map_or(0, |process| process.uid);
+        self.post_info(pid, SigInfo::sent(signal, sender, uid));
+    }
+
     /// Sends a signal, whoever sent it.
-    pub(super) fn post(&mut self, pid: Pid, signal: Signal) {
+    fn post_info(&mut self, pid: Pid, info: SigInfo) {
+        let signal = Signal(info.signo as u8);
         let Some(process) = self.processes.get_mut(&pid.0) else { return };
         if process.kind != Kind::Program || process.is_zombie() {
             return;
@@ -140,11 +162,11 @@ impl Sim {
         }
         let masked = process.signals.mask & bit(signal) != 0;
         if masked || process.trace.is_some() || !process.signals.ignores(signal) {
-            process.signals.pending |= bit(signal);
+            process.signals.add(info);
         }
         if continued {
             self.log.add(pid, || "continued: SIGCONT".into());
-            self.tell_parent(pid, true);
+            self.tell_parent(pid, SigInfo::CONTINUED, Signal::CONT.0);
         }
         self.run_while_held(pid);
     }
@@ -174,7 +196,7 @@ impl Sim {
     pub(super) fn force(&mut self, pid: Pid, signal: Signal) {
         self.log.add(pid, || format!("raised: {signal}"));
         let signals = &mut self.process(pid).signals;
-        signals.pending |= bit(signal);
+        signals.add(SigInfo::raised(signal));
         self.unblock(pid, signal);
     }
 
@@ -216,7 +238,7 @@ impl Sim {
             process.stopped = Some(signal);
             process.news = Some(News::Stopped(signal));
             self.log.add(pid, || format!("job-stopped: {signal}"));
-            self.tell_parent(pid, true);
+            self.tell_parent(pid, SigInfo::STOPPED, signal.0);
             if self.process(pid).demands(Demand::GROUP_STOP) {
                 self.stop(pid, Report::GroupStop { signal });
             }
@@ -232,13 +254,23 @@ impl Sim {
         self.process(pid).next = Next::Act(Signal::TRAP, Box::new(Next::User));
     }
 
-    /// SIGCHLD for `pid`'s parent.
-    pub(super) fn tell_parent(&mut self, pid: Pid, job_control: bool) {
-        let Some(parent) = self.process(pid).parent else { return };
+    /// SIGCHLD for `pid`'s parent, about job control.
+    fn tell_parent(&mut self, pid: Pid, code: i32, status: u8) {
+        let process = self.process(pid);
+        let (parent, info) = (process.parent, SigInfo::child(code, pid, process.uid, status));
+        let Some(parent) = parent else { return };
         let Some(process) = self.processes.get(&parent.0) else { return };
-        if job_control && process.signals.action(Signal::CHLD).flags & SA_NOCLDSTOP != 0 {
-            return;
+        if process.signals.action(Signal::CHLD).flags & SA_NOCLDSTOP == 0 {
+            self.post_info(parent, info);
         }
-        self.post(parent, Signal::CHLD);
+    }
+
+    /// SIGCHLD for `pid`'s parent, about its end.
+    pub(super) fn tell_parent_of_end(&mut self, pid: Pid, status: Status) {
+        let process = self.process(pid);
+        let (parent, info) = (process.parent, SigInfo::ended(pid, process.uid, status));
+        if let Some(parent) = parent {
+            self.post_info(parent, info);
+        }
     }
 }

@@ -2,7 +2,7 @@
 //! without end, and never make text without end.
 
 use kernel_model::abi::{Errno, Result};
-use userland::decode::{Begun, Memory};
+use userland::decode::{Begun, Fds, Hex, Memory, Show};
 use userland::tables::Calls;
 use userland::trace::call::{InCall, put_call, put_rest, put_result};
 
@@ -43,6 +43,12 @@ impl Memory for Hostile<'_> {
         buf.copy_from_slice(self.bytes.get(from..end).ok_or(Errno::EFAULT)?);
         Ok(())
     }
+
+    /// Names and facts are texts of somebody else's choosing, too.
+    fn descriptor(&mut self, path: &str) -> Option<Vec<u8>> {
+        self.reads += 1;
+        (!path.ends_with('7')).then(|| self.bytes.iter().copied().take(64).collect())
+    }
 }
 
 /// One call from its beginning to its end; memory may change in between.
@@ -62,6 +68,14 @@ pub fn decoders(input: &[u8]) {
     });
     let register = if shape & 0x80 == 0 { u64::from(bytes.byte()) } else { bytes.word() };
     let endless = bytes.byte() & 3 == 3;
+    let form = bytes.byte();
+    let show = Show {
+        limit,
+        full: form & 1 != 0,
+        hex: [Hex::None, Hex::NotText, Hex::All, Hex::None][usize::from(form >> 1 & 3)],
+        fds: [Fds::Numbers, Fds::Paths, Fds::Details, Fds::Numbers][usize::from(form >> 3 & 3)],
+        raw: form & 0xe0 == 0xe0,
+    };
     let half = bytes.byte();
     let rest = bytes.rest();
     let (first, second) = if half & 1 == 0 { (rest, rest) } else { rest.split_at(rest.len() / 2) };
@@ -69,11 +83,11 @@ pub fn decoders(input: &[u8]) {
         let call = calls.get(abi, number);
         let mut out = Vec::new();
         let mut memory = Hostile { bytes: first, endless, reads: 0 };
-        let begun: Begun = put_call(&mut out, call, number, &words, abi, &mut memory, limit);
+        let begun: Begun = put_call(&mut out, call, number, &words, abi, &mut memory, show);
         let began = InCall { id: 1, number, abi, words, begun };
         let mut memory = Hostile { bytes: second, endless, reads: 0 };
-        put_rest(&mut out, call, &began, register, &mut memory, limit);
-        put_result(&mut out, call, &words, abi, register, &mut memory, limit);
+        put_rest(&mut out, call, &began, register, &mut memory, show);
+        put_result(&mut out, call, &words, abi, register, &mut memory, show);
         assert!(out.len() < MOST_TEXT, "{} bytes of text for call {number}", out.len());
         assert!(!out.is_empty());
         assert!(!out.contains(&b'\n') && !out.contains(&0), "{}", String::from_utf8_lossy(&out));

@@ -55,7 +55,7 @@ fn run(host: &Hostile, args: &TraceArgs, target: &trace::Target) {
     let options = setup::options(args, Calls::linux()).expect("the lines above are right");
     let mut view = setup::view(args, &output);
     // How it ends is the input's affair; that it does is the tool's.
-    if let Err(failure) = trace::run(host, target, &options, &mut *view, None) {
+    if let Err(failure) = trace::run(host, target, &options, &mut *view, None, None) {
         assert!(!failure.to_string().is_empty());
     }
     drop(view);

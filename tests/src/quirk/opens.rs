@@ -36,12 +36,17 @@ impl<I: Inner> Quirky<I> {
             "R69" if op.starts_with("regs") && pid.is_none_or(|pid| self.trace_of(pid).is_none()) => {
                 return Err(Errno::ESRCH);
             }
+            // A descriptor is called after the program; a pipe has facts.
+            "R143" if op.starts_with("fd/") => return self.inner().open(&sibling(path, "exe"), flags),
+            "R145" if op.starts_with("fdinfo/") => return self.inner().open(&sibling(path, "status"), flags),
             _ => {}
         }
         let fd = match self.inner().open(path, flags) {
             Err(Errno::EPERM) if self.lets_in(path) => self.inner().open(&sibling(path, "exe"), flags)?,
             Err(Errno::ESRCH) if self.rule == "R75" => return Err(Errno::ENOENT),
             Err(Errno::ENODEV) if self.rule == "R87" => return Err(Errno::ESRCH),
+            Err(Errno::ENOENT) if self.rule == "R144" => return Err(Errno::EBADF),
+            Err(Errno::EPERM) if self.rule == "R146" => return Err(Errno::EACCES),
             Err(Errno::EPERM) if self.rule == "R7" => return Err(Errno::EACCES),
             answer => answer?,
         };

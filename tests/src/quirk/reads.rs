@@ -1,6 +1,6 @@
 //! Quirks of read: events lost, repeated, reordered or falsified; state that is not the tracee's.
 
-use kernel_model::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Result, SEEK_CUR};
+use kernel_model::abi::{Errno, OpenFlags, PtraceEvent, PtraceFlags, Result, SEEK_CUR, SigInfo};
 use kernel_model::scheme::Fd;
 
 use super::opens::sibling;
@@ -8,6 +8,8 @@ use super::{Inner, Open, Quirky};
 
 const RAX: usize = 80;
 const RIP: usize = 120;
+/// `si_status`, after the code, its padding, pid and user.
+const SIGINFO_STATUS: usize = 24;
 
 impl<I: Inner> Quirky<I> {
     pub(super) fn quirky_read(&self, fd: Fd, buf: &mut [u8]) -> Result<usize> {
@@ -24,6 +26,15 @@ impl<I: Inner> Quirky<I> {
             }
             "log" => self.read_log(fd, buf),
             "call" => self.read_call(fd, buf),
+            "siginfo" => match (self.rule, self.inner().read(fd, buf)) {
+                ("R140", Ok(n)) => Ok(n.min(SigInfo::SIZE / 2)),
+                ("R141", Ok(n)) => {
+                    buf[SIGINFO_STATUS..n].fill(0);
+                    Ok(n)
+                }
+                ("R142", Err(Errno::ENODATA)) => Err(Errno::EAGAIN),
+                (_, answer) => answer,
+            },
             "proc:features" if self.rule == "R74" => Ok(0),
             _ => self.inner().read(fd, buf),
         }

@@ -6,7 +6,7 @@ use std::cell::RefCell;
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{Trace, read_text};
-use kernel_model::scheme::{Caller, Host, Program};
+use kernel_model::scheme::{Caller, Host, Program, User};
 use kernel_model::sets::Filter;
 
 use super::{Check, Failure};
@@ -122,6 +122,14 @@ impl<'a> Bench<'a> {
     /// Starts a program of the guest, held.
     pub fn start_program(&self, name: &str) -> Check<Pid> {
         let pid = self.host.spawn(&self.stage.program(name))?;
+        self.started.borrow_mut().push(pid);
+        Ok(pid)
+    }
+
+    /// Starts the guest's first program as another user.
+    pub fn start_as_user(&self, user: User) -> Result<Pid, Errno> {
+        let program = Program { user: Some(user), ..self.stage.program("main") };
+        let pid = self.host.spawn(&program)?;
         self.started.borrow_mut().push(pid);
         Ok(pid)
     }

@@ -2,9 +2,9 @@
 
 use kernel_model::abi::{Errno, OpenFlags, PtraceFlags, SEEK_CUR, SEEK_SET, Signal, Status};
 use kernel_model::client::{Handle, Mem, Regs, Trace, read_text};
-use kernel_model::scheme::{Caller, Fd};
+use kernel_model::scheme::{Caller, Fd, User};
 
-use super::bench::{event, refused};
+use super::bench::{PLAIN_UID, event, refused};
 use super::flags::child_of;
 use super::{Bench, Check, Rule};
 use crate::{ensure, same};
@@ -175,6 +175,24 @@ pub(super) const RULES: &[Rule] = &[
             trace.resume(PtraceFlags::STOP_SINGLESTEP)?;
             ensure!(trace.next()?.is_some(), "no step");
             ensure!(trace.regs()?.int()?.rip > 0x40_0000, "did not run");
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R77",
+        sentence: "When a program is spawned as another user, its `status` has that user and group, from its first instruction on; EPERM if the \
+                   spawner may not become that.",
+        guest: GUEST,
+        run: |b| {
+            let (uid, gid) = (PLAIN_UID, 77);
+            let spawned = b.start_as_user(User { uid, gid, groups: vec![gid] });
+            if b.me().uid != 0 {
+                same!(refused(spawned)?, Errno::EPERM);
+                return Ok(());
+            }
+            let status = b.status(spawned?)?;
+            let status = String::from_utf8_lossy(&status);
+            ensure!(status.contains(&format!("uid {uid}\ngid {gid}\n")), "{status}");
             Ok(())
         },
     },

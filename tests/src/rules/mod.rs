@@ -1,4 +1,4 @@
-//! [`rules`]: the semantics of RFCs 0002, 0005 and 0006 as code, one function for each sentence, and no word about machines.
+//! [`rules`]: the semantics of RFCs 0002, 0005, 0006 and 0011 as code, one function for each sentence, and no word about machines.
 //!
 //! A rule starts its guest, drives it by file operations, and returns a [`Failure`] if the sentence does not hold. The
 //! runner (`tests/tests/rules.rs`) runs it on every machine, and once more under the quirk that breaks it
@@ -21,6 +21,7 @@ mod flaws;
 mod held;
 mod log;
 mod notify;
+mod origins;
 mod sets;
 mod signals;
 pub mod stage;
@@ -64,6 +65,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         flaws::RULES,
         sets::RULES,
         log::RULES,
+        origins::RULES,
     ];
     SECTIONS.iter().copied().flatten()
 }

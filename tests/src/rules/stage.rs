@@ -160,6 +160,7 @@ calls! {
     pause => SYS_pause
     sched_yield => SYS_sched_yield
     getpgid => SYS_getpgid
+    pipe => SYS_pipe
     write => SYS_write
 }
 

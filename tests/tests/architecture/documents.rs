@@ -15,6 +15,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.test("examples_are_compiled", &[], examples);
     suite.test("readme_shows_the_minimal_tool", &[], tool_of_readme);
     suite.test("commands_of_readme_and_rfcs_run", &[], commands);
+    suite.test("readme_shows_the_pictures_that_its_commands_make", &[], pictures);
     suite.test("ci_runs_readme_tests", &[], ci);
 }
 
@@ -109,6 +110,28 @@ fn run(line: &str) -> Outcome {
     let output = Command::new("sh").arg("-c").arg(&run).current_dir(root()).stdin(Stdio::null()).output()?;
     let words = String::from_utf8_lossy(&output.stderr);
     ensure(output.status.success(), || format!("{}: {words}", output.status))
+}
+
+/// A ```mermaid block is what the command before it prints on standard error.
+fn pictures() -> Outcome {
+    let readme = std::fs::read_to_string(root().join("README.md"))?;
+    let blocks: Vec<&str> = readme.split("```").skip(1).step_by(2).collect();
+    let mut shown = 0;
+    for pair in blocks.windows(2) {
+        let (Some(command), Some(picture)) =
+            (pair[0].strip_prefix("console\n$ "), pair[1].strip_prefix("mermaid\n"))
+        else {
+            continue;
+        };
+        let run = command.replace("cargo run --release --", &tracer::tracefd().display().to_string());
+        let output =
+            Command::new("sh").arg("-c").arg(&run).current_dir(root()).stdin(Stdio::null()).output()?;
+        ensure(String::from_utf8_lossy(&output.stderr) == picture, || {
+            format!("{command} draws another picture")
+        })?;
+        shown += 1;
+    }
+    ensure(shown == readme.matches("```mermaid").count() && shown >= 2, || format!("{shown} pictures"))
 }
 
 fn ci() -> Outcome {

@@ -1,6 +1,6 @@
 //! Runs a subject under both tools and counts equal lines.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -23,6 +23,8 @@ pub(crate) struct Tally {
     ours: BTreeMap<String, usize>,
     /// Names of calls that strace saw more often, in both its runs.
     pub(crate) missing: BTreeMap<String, usize>,
+    /// The same of those that we saw not at all, and that do not depend on who was faster.
+    pub(crate) absent: BTreeSet<String>,
 }
 
 impl Tally {
@@ -55,8 +57,11 @@ impl fmt::Display for Tally {
     }
 }
 
-/// Runs what `prepare` makes in a directory, three times.
-pub(crate) fn compare(prepare: impl Fn(&Path) -> std::io::Result<Vec<String>>) -> std::io::Result<Tally> {
+/// Runs what `prepare` makes in a directory, three times, both tools with these options.
+pub(crate) fn compare(
+    options: &[&str],
+    prepare: impl Fn(&Path) -> std::io::Result<Vec<String>>,
+) -> std::io::Result<Tally> {
     stay_on_one_cpu()?;
     let dir = tempfile::tempdir()?;
     let (place, trace) = (dir.path().join("here"), dir.path().join("trace"));
@@ -79,11 +84,12 @@ pub(crate) fn compare(prepare: impl Fn(&Path) -> std::io::Result<Vec<String>>) -
         Ok(lines(&String::from_utf8_lossy(&std::fs::read(&trace)?)))
     };
     let strace = |command: &[String]| {
-        let head = ["strace", "-f", "-o", &trace_arg, "--"].map(str::to_owned);
-        [&head[..], command].concat()
+        let head = ["strace", "-f", "-o", &trace_arg].map(str::to_owned);
+        let options: Vec<String> = options.iter().copied().chain(["--"]).map(str::to_owned).collect();
+        [&head[..], &options, command].concat()
     };
     let (first, second) = (run(&strace)?, run(&strace)?);
-    let ours = run(&|command| tracer::tracing(&trace, &[], command))?;
+    let ours = run(&|command| tracer::tracing(&trace, options, command))?;
     Ok(tally(&first, &second, &ours))
 }
 
@@ -103,8 +109,20 @@ fn count(lines: &[String]) -> BTreeMap<&str, usize> {
     counts
 }
 
+/// Calls that a thread makes only if it has to wait for another one.
+const OF_WAITING: [&str; 3] = ["futex", "restart_syscall", "sched_yield"];
+
+/// Names of all other calls, in whatever process.
+fn all_names(lines: &Lines) -> BTreeSet<&str> {
+    let names = lines.values().flatten().filter_map(|line| Some(line.split_once('(')?.0));
+    names.filter(|name| !OF_WAITING.contains(name)).collect()
+}
+
 fn tally(first: &Lines, second: &Lines, ours: &Lines) -> Tally {
     let mut tally = Tally::default();
+    let (one, two, mine) = (all_names(first), all_names(second), all_names(ours));
+    tally.absent =
+        one.intersection(&two).filter(|name| !mine.contains(*name)).map(|&name| name.to_owned()).collect();
     let none = Vec::new();
     for (process, lines) in first {
         let (one, two) = (count(lines), count(second.get(process).unwrap_or(&none)));

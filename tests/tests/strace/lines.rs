@@ -54,11 +54,8 @@ fn names(pids: &[&str], whole: &BTreeMap<&str, Vec<String>>) -> BTreeMap<String,
     names
 }
 
-/// Without addresses, pids, times, random bytes and alignment; signals by name alone.
+/// Without addresses, pids, times, inodes, random bytes and alignment.
 fn plain(line: &str, names: &BTreeMap<String, String>) -> String {
-    if let Some(rest) = line.strip_prefix("--- ") {
-        return format!("--- {}", rest.split(' ').next().unwrap_or(""));
-    }
     let mut out = String::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next() {
@@ -73,6 +70,11 @@ fn plain(line: &str, names: &BTreeMap<String, String>) -> String {
         out.push_str(&plain_word(word, &out, names));
         rest = &rest[word.len()..];
     }
+    // What a time means in words changes with it, and is not there for zero.
+    while let Some(start) = out.find(" /* 20") {
+        let end = out[start..].find("*/").map_or(out.len(), |length| start + length + 2);
+        out.replace_range(start..end, "");
+    }
     if out.starts_with("getrandom(") {
         let end = out.rfind("\", ").unwrap_or(out.len());
         out.replace_range("getrandom(".len().min(out.len())..end, "");
@@ -81,7 +83,26 @@ fn plain(line: &str, names: &BTreeMap<String, String>) -> String {
 }
 
 /// A number after one of these names changes from run to run.
-const CHANGING: [&str; 14] = [
+const CHANGING: [&str; 33] = [
+    "st_ino=",
+    "st_atime=",
+    "st_mtime=",
+    "st_ctime=",
+    "st_atime_nsec=",
+    "st_mtime_nsec=",
+    "st_ctime_nsec=",
+    "stx_ino=",
+    "d_ino=",
+    "d_off=",
+    "ru_maxrss=",
+    "ru_minflt=",
+    "ru_majflt=",
+    "ru_inblock=",
+    "ru_oublock=",
+    "ru_nvcsw=",
+    "ru_nivcsw=",
+    ":[",
+    "->",
     "tv_sec=",
     "tv_nsec=",
     "tv_usec=",
@@ -100,13 +121,18 @@ const CHANGING: [&str; 14] = [
 
 fn plain_word(word: &str, before: &str, names: &BTreeMap<String, String>) -> String {
     let digits = word.bytes().all(|byte| byte.is_ascii_digit());
+    // Ports that the system chose: /proc/sys/net/ipv4/ip_local_port_range begins here.
+    let port = ["htons(", ".0.0.1:", "]:"].iter().any(|name| before.ends_with(name))
+        && word.parse::<u32>().is_ok_and(|port| port >= 32768);
     let address = word.strip_prefix("0x").is_some_and(|hex| hex.len() > 5 && !before.contains("_IOC("));
     if address {
         "ADDRESS".to_owned()
     } else if digits && (before.starts_with("sysinfo(") || CHANGING.iter().any(|name| before.ends_with(name)))
     {
         "N".to_owned()
-    } else if let Some(name) = names.get(word) {
+    } else if port {
+        "PORT".to_owned()
+    } else if let Some(name) = names.get(word).filter(|_| !before.ends_with("st_size=")) {
         format!("PID{name}")
     } else {
         word.to_owned()

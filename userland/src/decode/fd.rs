@@ -5,9 +5,6 @@ use crate::tables::flags as names;
 
 decoders! { fd_pair, open_bits, fcntl_arg, flock_cmd, offset_moved, offset_moving, result_offset, offset64, offset64_hi, skip, }
 
-/// openat(2): the current folder.
-pub(super) const AT_FDCWD: i32 = -100;
-
 const F_DUPFD: u64 = 0;
 const F_GETFD: u64 = 1;
 const F_SETFD: u64 = 2;

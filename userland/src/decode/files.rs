@@ -1,7 +1,7 @@
 //! Paths and what is done with them: open, access, links, times of files, mounts, folders, attributes.
 
 use super::text::{put_bytes, put_text};
-use super::{Args, decoders, le16, le32, le64};
+use super::{Args, Memory, decoders, le16, le32, le64};
 use crate::tables::flags as names;
 
 decoders! {
@@ -86,32 +86,58 @@ fn link_text(args: &mut Args<'_>, address: u64) {
     put_bytes(args, address, length, false);
 }
 
-/// struct linux_dirent64: how many there are in what the call returned.
+/// struct linux_dirent64, of what the call returned: how many there are; with `-v` all of them.
 fn folder_entries(args: &mut Args<'_>, address: u64) {
-    entries(args, address, 16);
+    entries(args, address, 16, |args, entry| {
+        let (inode, offset) = (le64(entry, 0), le64(entry, 8) as i64);
+        put!(args.out, "{{d_ino={inode}, d_off={offset}, d_reclen={}, d_type=", le16(entry, 16));
+        args.choice(&names::D_TYPE, entry[18].into());
+        args.text(", d_name=");
+        args.put_field(&entry[19..]);
+        args.text("}");
+    });
 }
 
-/// struct linux_dirent.
+/// struct linux_dirent: its last byte is the type.
 fn folder_entries_old(args: &mut Args<'_>, address: u64) {
-    entries(args, address, if args.is_narrow() { 8 } else { 16 });
+    let (narrow, size) = (args.is_narrow(), args.word_size());
+    entries(args, address, 2 * size, |args, entry| {
+        let (inode, offset) = (super::word(entry, 0, narrow), super::word(entry, 1, narrow));
+        put!(args.out, "{{d_ino={inode}, d_off={offset}, d_reclen={}, d_name=", entry.len());
+        args.put_field(&entry[2 * size + 2..entry.len() - 1]);
+        args.text(", d_type=");
+        args.choice(&names::D_TYPE, entry[entry.len() - 1].into());
+        args.text("}");
+    });
 }
 
 /// Walks `d_reclen`, a batch of bytes at a time.
-fn entries(args: &mut Args<'_>, address: u64, reclen_at: usize) {
-    let total = args.result.unwrap_or(0).max(0) as usize;
+fn entries(args: &mut Args<'_>, address: u64, reclen_at: usize, mut show: impl FnMut(&mut Args<'_>, &[u8])) {
+    /// Many times the buffers of C libraries.
+    const MOST: i64 = 1 << 19;
+    let (total, full) = (args.result.unwrap_or(0).clamp(0, MOST) as usize, args.show.full);
     let mut batch = [0; 4096];
     let (mut count, mut at) = (0, 0);
-    args.put_address(address);
+    if full {
+        args.text("[");
+    } else {
+        args.put_address(address);
+    }
     while at < total {
         let here = (total - at).min(batch.len());
         if args.memory.read(address.wrapping_add(at as u64), &mut batch[..here]).is_err() {
-            return;
+            break;
         }
         let mut inside = 0;
-        while inside + reclen_at + 2 <= here {
+        while inside + reclen_at + 4 <= here {
             let length = usize::from(le16(&batch, inside + reclen_at));
-            if length == 0 {
-                return;
+            // Nothing that the kernel would write; and one that goes on in the next batch.
+            if length < reclen_at + 4 || inside + length > here {
+                break;
+            }
+            if full {
+                args.text(if count == 0 { "" } else { ", " });
+                show(args, &batch[inside..inside + length]);
             }
             inside += length;
             count += 1;
@@ -121,7 +147,11 @@ fn entries(args: &mut Args<'_>, address: u64, reclen_at: usize) {
         }
         at += inside;
     }
-    put!(args.out, " /* {count} entries */");
+    if full {
+        args.text("]");
+    } else {
+        put!(args.out, " /* {count} entries */");
+    }
 }
 
 /// statx: how to synchronise is a field of two bits among flags.
@@ -139,13 +169,13 @@ fn statx_flags(args: &mut Args<'_>, flags: u64) {
 fn mount_type(args: &mut Args<'_>, address: u64) {
     const NOT_READ: u64 = 0x20 | 0x1000 | 0x2000 | 0xe_0000 | 0x10_0000;
     let flags = args.words[3];
-    if flags & NOT_READ != 0 { args.put_address(address) } else { put_text(args, address, args.limit) }
+    if flags & NOT_READ != 0 { args.put_address(address) } else { put_text(args, address, args.show.limit) }
 }
 
 fn mount_data(args: &mut Args<'_>, address: u64) {
     const NOT_READ: u64 = 0x1000 | 0x2000 | 0xe_0000 | 0x10_0000;
     let flags = args.words[3];
-    if flags & NOT_READ != 0 { args.put_address(address) } else { put_text(args, address, args.limit) }
+    if flags & NOT_READ != 0 { args.put_address(address) } else { put_text(args, address, args.show.limit) }
 }
 
 /// getxattr's answer; only its size was asked for if there is no room.
@@ -220,6 +250,22 @@ pub(super) fn put_io_vector(args: &mut Args<'_>, address: u64, count: u64, total
     });
 }
 
+/// The parts of an I/O vector: address and length. Those that cannot be read are missing.
+pub fn io_parts(memory: &mut dyn Memory, address: u64, count: u64, abi: u64) -> Vec<(u64, u64)> {
+    /// IOV_MAX of limits.h.
+    const MOST: u64 = 1024;
+    let (narrow, size) = (abi != 0, if abi == 0 { 16 } else { 8 });
+    let mut part = [0; 16];
+    let mut parts = Vec::new();
+    for at in 0..count.min(MOST) {
+        if memory.read(address.wrapping_add(at * size), &mut part[..size as usize]).is_err() {
+            break;
+        }
+        parts.push((super::word(&part, 0, narrow), super::word(&part, 1, narrow)));
+    }
+    parts
+}
+
 fn io_vector(args: &mut Args<'_>, address: u64) {
     let count = args.next();
     put_io_vector(args, address, count, None);
@@ -261,7 +307,7 @@ fn handle(args: &mut Args<'_>, address: u64) {
     let mut bytes = [0; 128];
     let length = (length as usize).min(bytes.len());
     if args.fetch_into(address + 8, &mut bytes[..length]) {
-        super::text::put_quoted(args.out, &bytes[..length], true);
+        args.put_hex_string(&bytes[..length]);
     }
     args.text("}");
 }

@@ -1,6 +1,5 @@
 //! ioctl: commands by name, and the arguments of the common ones.
 
-use super::text::put_field;
 use super::{Args, decoders, le16, le32};
 use crate::tables::flags as names;
 
@@ -96,11 +95,11 @@ fn interface(args: &mut Args<'_>, address: u64, command: u32) {
     let Some(request) = args.fetch::<32>(address) else { return };
     if command == SIOCGIFNAME {
         put!(args.out, "{{ifr_ifindex={}, ifr_name=", le32(&request, 16));
-        put_field(args.out, &request[..16]);
+        args.put_field(&request[..16]);
         return args.text("}");
     }
     args.text("{ifr_name=");
-    put_field(args.out, &request[..16]);
+    args.put_field(&request[..16]);
     match command {
         SIOCGIFINDEX => put!(args.out, ", ifr_ifindex={}", le32(&request, 16)),
         _ => put!(args.out, ", ifr_flags={:#x}", le16(&request, 16)),
@@ -120,8 +119,27 @@ fn termios(args: &mut Args<'_>, address: u64) {
     speed_and_size(args, control);
     args.text(", c_lflag=");
     args.flags(&names::TERMIOS_LFLAG, local);
-    args.text(", ...}");
+    if !args.show.full {
+        return args.text(", ...}");
+    }
+    args.text(", c_line=");
+    args.choice(&names::LINE_DISCIPLINE, bytes[16].into());
+    for (at, &character) in bytes[17..].iter().enumerate() {
+        args.text(if at == 0 { ", c_cc=[[" } else { ", [" });
+        match CHARACTERS.get(at) {
+            Some(name) => put!(args.out, "V{name}]="),
+            None => put!(args.out, "{at}]="),
+        }
+        args.put_hex(character.into());
+    }
+    args.text("]}");
 }
+
+/// Uses of the characters of struct termios, by index (asm-generic/termbits.h).
+const CHARACTERS: [&str; 17] = [
+    "INTR", "QUIT", "ERASE", "KILL", "EOF", "TIME", "MIN", "SWTC", "START", "STOP", "SUSP", "EOL", "REPRINT",
+    "DISCARD", "WERASE", "LNEXT", "EOL2",
+];
 
 /// Output flags: delays are numbers within, told first.
 fn delays(args: &mut Args<'_>, flags: u64) {

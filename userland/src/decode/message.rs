@@ -134,7 +134,7 @@ fn put_control(args: &mut Args<'_>, message: &Header) {
                 let (pid, uid, gid) = (le32(data, 0) as i32, le32(data, 4), le32(data, 8));
                 put!(args.out, "{{pid={pid}, uid={uid}, gid={gid}}}");
             }
-            _ => super::text::put_quoted(args.out, data, true),
+            _ => args.put_hex_string(data),
         }
         args.text("}");
         at += size.next_multiple_of(align);

@@ -297,7 +297,12 @@ fn fsconfig_value(args: &mut Args<'_>, address: u64) {
 
 fn seccomp_args(args: &mut Args<'_>, address: u64) {
     const SET_MODE_FILTER: u64 = 1;
-    if args.words[0] != SET_MODE_FILTER || args.is_narrow() {
+    if args.words[0] == SET_MODE_FILTER { put_filter(args, address) } else { args.put_address(address) }
+}
+
+/// struct sock_fprog.
+pub(super) fn put_filter(args: &mut Args<'_>, address: u64) {
+    if args.is_narrow() {
         return args.put_address(address);
     }
     let Some(program) = args.fetch::<16>(address) else { return };
@@ -307,5 +312,5 @@ fn seccomp_args(args: &mut Args<'_>, address: u64) {
 }
 
 fn memfd_name(args: &mut Args<'_>, address: u64) {
-    super::text::put_text(args, address, args.limit.min(250));
+    super::text::put_text(args, address, args.show.limit.min(250));
 }

@@ -5,6 +5,7 @@
 //! its top; the call tables name them. Everything is written to one buffer that is used again and again, and memory is
 //! read once per thing that is pointed to.
 
+mod descriptor;
 mod fd;
 mod files;
 mod ioctl;
@@ -15,6 +16,7 @@ mod poll;
 mod prctl;
 mod process;
 mod results;
+mod show;
 mod signals;
 mod sockets;
 mod sockopt;
@@ -28,18 +30,23 @@ use std::sync::OnceLock;
 
 use kernel_model::abi::{Result, Signal};
 
+pub use files::io_parts;
 pub use results::{put_result, value};
-pub use signals::sigreturn_result;
-pub use text::{envp as put_variables, path as put_path, put_escaped, put_given};
+pub use show::{Fds, Hex, Show};
+pub use signals::{put_origin, sigreturn_result};
+pub use text::{envp as put_variables, path as put_path, put_given};
 
 use crate::numbers::{put_decimal, put_hex};
 use crate::tables::flags::Names;
 use crate::tables::{Call, Kind};
 
-/// Reading a tracee's memory: all of `buf`, or an error.
+/// What decoders read of a tracee.
 pub trait Memory {
-    /// Reads at an address.
+    /// Reads at an address: all of `buf`, or an error.
     fn read(&mut self, address: u64, buf: &mut [u8]) -> Result<()>;
+
+    /// The text of one of its files about descriptors, such as `fd/3`, if it can be had.
+    fn descriptor(&mut self, path: &str) -> Option<Vec<u8>>;
 }
 
 /// Argument words, and the stack pointer after them, which tells sigreturn's frame.
@@ -107,6 +114,9 @@ pub fn find(name: &str) -> Option<&'static Decoder> {
     by_name.get(name).copied()
 }
 
+/// No list goes on in a line that is longer.
+const MOST_TEXT: usize = 1 << 20;
+
 /// What a decoder works with.
 pub struct Args<'a> {
     /// The text so far.
@@ -117,8 +127,8 @@ pub struct Args<'a> {
     pub words: &'a Words,
     /// 0: 64 bits; else 32.
     pub abi: u64,
-    /// The longest string shown.
-    pub limit: usize,
+    /// How much is shown.
+    pub show: Show,
     /// Which argument this is.
     pub at: usize,
     /// What the call returned: negative for an error. None: it has not.
@@ -162,6 +172,12 @@ pub fn finish(args: &mut Args<'_>, call: &Call, begun: Begun) {
 
 fn show(args: &mut Args<'_>, call: &Call, first: usize) -> usize {
     let ended = args.result.is_some();
+    if args.show.raw {
+        if !ended {
+            put_raw(args, call.arguments.len());
+        }
+        return call.arguments.len();
+    }
     if call.name == "rt_sigreturn" {
         signals::sigframe(args);
     }
@@ -189,6 +205,14 @@ fn show(args: &mut Args<'_>, call: &Call, first: usize) -> usize {
     call.arguments.len()
 }
 
+/// `-e raw=`: no word is more than a number.
+fn put_raw(args: &mut Args<'_>, count: usize) {
+    for at in 0..count {
+        args.text(if at > 0 { ", " } else { "" });
+        args.put_hex(args.words[at]);
+    }
+}
+
 /// A length that the call is about to change, where that is shown.
 fn note(args: &mut Args<'_>, call: &Call, from: usize) -> u64 {
     /// `msg_namelen` of struct msghdr, in words.
@@ -208,7 +232,19 @@ fn note(args: &mut Args<'_>, call: &Call, from: usize) -> u64 {
     0
 }
 
-impl Args<'_> {
+impl<'a> Args<'a> {
+    /// At the first argument.
+    pub fn new(
+        out: &'a mut Vec<u8>,
+        memory: &'a mut dyn Memory,
+        words: &'a Words,
+        abi: u64,
+        show: Show,
+        result: Option<i64>,
+    ) -> Args<'a> {
+        Args { out, memory, words, abi, show, at: 0, result, deferred: false, saved: 0 }
+    }
+
     /// Whether words and pointers have 32 bits.
     pub fn is_narrow(&self) -> bool {
         self.abi != 0
@@ -251,8 +287,7 @@ impl Args<'_> {
         match kind {
             Kind::Int => put_decimal(self.out, i64::from(narrow as i32)),
             Kind::Fd => self.put_fd(word),
-            Kind::Dirfd if narrow as i32 == fd::AT_FDCWD => self.out.extend_from_slice(b"AT_FDCWD"),
-            Kind::Dirfd => self.put_fd(word),
+            Kind::Dirfd => self.put_dirfd(word),
             Kind::Uint => put_decimal(self.out, i64::from(narrow)),
             Kind::Hex if narrow == 0 => self.out.push(b'0'),
             Kind::Hex => put_hex(self.out, u64::from(narrow)),
@@ -265,11 +300,6 @@ impl Args<'_> {
             Kind::Sig => self.put_signal(narrow),
             _ => self.put_address(word),
         }
-    }
-
-    /// A descriptor: the one place where its path could be told.
-    pub fn put_fd(&mut self, word: u64) {
-        put_decimal(self.out, i64::from(word as i32));
     }
 
     /// Permission bits: at least three digits, in octal.
@@ -348,7 +378,7 @@ impl Args<'_> {
         Some(u32::from_le_bytes(bytes))
     }
 
-    /// `[item, item]` of `count` items of `size` bytes, at most `-s` of them; the address if there is nothing.
+    /// `[item, item]` of `count` items of `size` bytes, without `-v` at most `-s` of them; the address if there is nothing.
     pub fn array(
         &mut self,
         address: u64,
@@ -364,11 +394,11 @@ impl Args<'_> {
         if count == 0 {
             return self.text("[]");
         }
-        let shown = usize::try_from(count).unwrap_or(usize::MAX).min(self.limit);
+        let shown = self.show.items(count);
         let mut bytes = [0; BATCH];
         let per_batch = BATCH / size;
         let mut done = 0;
-        while done < shown {
+        while done < shown && self.out.len() < MOST_TEXT {
             let here = per_batch.min(shown - done);
             let place = address.wrapping_add((done * size) as u64);
             if self.memory.read(place, &mut bytes[..here * size]).is_err() {
@@ -384,7 +414,7 @@ impl Args<'_> {
                 done += 1;
             }
         }
-        self.text(match (shown as u64 == count, shown) {
+        self.text(match (done as u64 == count, done) {
             (true, _) => "]",
             (false, 0) => "[...]",
             (false, _) => ", ...]",

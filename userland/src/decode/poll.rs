@@ -45,13 +45,11 @@ pub(super) fn put_ready(args: &mut Args<'_>, left: Option<u64>) {
         for answer in here.chunks_exact(8).filter(|answer| le16(answer, 6) != 0) {
             args.text(if shown == 0 { "" } else { ", " });
             shown += 1;
-            if shown > args.limit {
+            if shown > args.show.items(u64::MAX) {
                 args.text("...");
                 break 'all;
             }
-            args.text("{fd=");
-            args.put_fd(le32(answer, 0).into());
-            args.text(", revents=");
+            put!(args.out, "{{fd={}, revents=", le32(answer, 0) as i32);
             args.flags(&names::POLL_EVENTS, le16(answer, 6).into());
             args.text("}");
             if shown as i64 == ready {
@@ -67,7 +65,8 @@ pub(super) fn put_ready(args: &mut Args<'_>, left: Option<u64>) {
     args.text(")");
 }
 
-fn put_fds(args: &mut Args<'_>, set: u64, count: u64) -> bool {
+/// `asked`: what they refer to was not shown yet.
+fn put_fds(args: &mut Args<'_>, set: u64, count: u64, asked: bool) -> bool {
     let size = args.word_size();
     let length = (count as usize).div_ceil(8 * size) * size;
     let mut bytes = [0; 128];
@@ -82,7 +81,11 @@ fn put_fds(args: &mut Args<'_>, set: u64, count: u64) -> bool {
         if bytes[fd / 8] >> (fd % 8) & 1 == 1 {
             args.text(if first { "" } else { " " });
             first = false;
-            args.put_fd(fd as u64);
+            if asked {
+                args.put_fd(fd as u64);
+            } else {
+                put!(args.out, "{fd}");
+            }
         }
     }
     args.text("]");
@@ -95,7 +98,7 @@ fn fd_set(args: &mut Args<'_>, set: u64) {
         return args.put_address(set);
     }
     let count = (args.words[0] as i32).clamp(0, 1024) as u64;
-    put_fds(args, set, count);
+    put_fds(args, set, count, true);
 }
 
 fn select_timeout(args: &mut Args<'_>, address: u64) {
@@ -118,7 +121,7 @@ pub(super) fn put_selected(args: &mut Args<'_>, words: [u64; 5], left_of: impl F
             let start = args.out.len();
             args.text(if open { ", " } else { " (" });
             args.text(name);
-            if put_fds(args, *set, count) { open = true } else { args.out.truncate(start) }
+            if put_fds(args, *set, count, false) { open = true } else { args.out.truncate(start) }
         }
     }
     if words[4] != 0 {

@@ -1,5 +1,6 @@
 //! prctl and arch_prctl: what the second argument is depends on the first.
 
+use super::misc::put_filter;
 use super::text::{put_text, string};
 use super::{Args, decoders, le32, le64};
 use crate::tables::flags as names;
@@ -18,6 +19,7 @@ const PR_SET_NAME: u32 = 15;
 const PR_GET_NAME: u32 = 16;
 const PR_GET_SECCOMP: u32 = 21;
 const PR_SET_SECCOMP: u32 = 22;
+const SECCOMP_MODE_FILTER: u64 = 2;
 const PR_CAPBSET_READ: u32 = 23;
 const PR_CAPBSET_DROP: u32 = 24;
 const PR_GET_SECUREBITS: u32 = 27;
@@ -129,6 +131,7 @@ fn prctl_arg(args: &mut Args<'_>, value: u64) {
         (PR_CAP_AMBIENT, 2) if args.words[1] != 4 => args.choice(&names::CAPABILITY, value),
         (PR_SET_VMA, 4) => string(args, value),
         (PR_SET_VMA, 3) => put!(args.out, "{value}"),
+        (PR_SET_SECCOMP, 2) if args.words[1] == SECCOMP_MODE_FILTER => put_filter(args, value),
         (PR_SET_SECCOMP, 2) => args.put_address(value),
         (PR_GET_NO_NEW_PRIVS | PR_GET_THP_DISABLE, _) => args.put_hex(value),
         _ => args.put_hex(value),

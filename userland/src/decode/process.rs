@@ -168,22 +168,38 @@ fn wait_rusage(args: &mut Args<'_>, address: u64) {
     if args.result == Some(0) && args.at == 3 { args.put_address(address) } else { rusage(args, address) }
 }
 
-/// struct rusage, its two times.
+/// struct rusage: without `-v` its two times only.
 fn rusage(args: &mut Args<'_>, address: u64) {
-    let narrow = args.is_narrow();
-    let mut bytes = [0; 32];
-    if !args.fetch_into(address, &mut bytes[..if narrow { 16 } else { 32 }]) {
+    const COUNTS: [&str; 14] = [
+        "maxrss", "ixrss", "idrss", "isrss", "minflt", "majflt", "nswap", "inblock", "oublock", "msgsnd",
+        "msgrcv", "nsignals", "nvcsw", "nivcsw",
+    ];
+    let (narrow, full) = (args.is_narrow(), args.show.full);
+    let mut bytes = [0; 8 * 18];
+    let words = if full { 18 } else { 4 };
+    let size = words * args.word_size();
+    if !args.fetch_into(address, &mut bytes[..size]) {
         return;
     }
-    let field = |index| word(&bytes, index, narrow) as i64;
+    let field = |index| {
+        let value = word(&bytes, index, narrow);
+        if narrow { i64::from(value as i32) } else { value as i64 }
+    };
     put!(
         args.out,
-        "{{ru_utime={{tv_sec={}, tv_usec={}}}, ru_stime={{tv_sec={}, tv_usec={}}}, ...}}",
+        "{{ru_utime={{tv_sec={}, tv_usec={}}}, ru_stime={{tv_sec={}, tv_usec={}}}",
         field(0),
         field(1),
         field(2),
         field(3)
     );
+    if !full {
+        return args.text(", ...}");
+    }
+    for (at, name) in COUNTS.into_iter().enumerate() {
+        put!(args.out, ", ru_{name}={}", field(4 + at));
+    }
+    args.text("}");
 }
 
 fn put_limit(args: &mut Args<'_>, limit: u64, infinity: u64, name: &str) {

@@ -25,6 +25,9 @@ pub fn put_result(args: &mut Args<'_>, call: Option<&Call>, register: u64) {
         return;
     }
     let number = value as u64;
+    if args.show.raw {
+        return args.put_hex(if args.abi == 0 { register } else { register & 0xffff_ffff });
+    }
     match call.map_or(Outcome::Number, |call| call.result) {
         Outcome::Number => put_decimal(args.out, value),
         Outcome::Hex => {
@@ -90,8 +93,10 @@ fn named(args: &mut Args<'_>, of: &names::Names, number: u64) {
 
 /// What F_GET* answer.
 fn fcntl(args: &mut Args<'_>, value: u64) {
+    const F_DUPFD: u64 = 0;
     const F_GETFD: u64 = 1;
     const F_GETFL: u64 = 3;
+    const F_DUPFD_CLOEXEC: u64 = 1030;
     const F_GETSIG: u64 = 11;
     const F_GETLEASE: u64 = 1025;
     const F_GET_SEALS: u64 = 1034;
@@ -123,6 +128,7 @@ fn fcntl(args: &mut Args<'_>, value: u64) {
             args.put_signal(value as u32);
             args.text(")");
         }
+        F_DUPFD | F_DUPFD_CLOEXEC => args.put_fd(value),
         _ => put!(args.out, "{}", value as i64),
     }
 }

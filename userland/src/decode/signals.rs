@@ -1,6 +1,12 @@
 //! Signals: sets, actions, what came with one, stacks.
 
-use super::{Args, STACK, decoders, le32, le64, word};
+use std::sync::OnceLock;
+
+use kernel_model::abi::{Errno, Result, SigInfo};
+use zerocopy::IntoBytes;
+
+use super::{Args, Memory, STACK, Show, decoders, le32, le64, word};
+use crate::tables::Calls;
 use crate::tables::flags as names;
 
 decoders! {
@@ -107,9 +113,17 @@ fn put_action(args: &mut Args<'_>, handler: u64, set: u64, signals: u32, flags: 
 
 /// siginfo_t of a child, a sender, a timer or a fault (asm-generic/siginfo.h).
 pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
+    if let Some(info) = args.fetch::<128>(address) {
+        put_siginfo(args, &info);
+    }
+}
+
+/// The same, of bytes.
+fn put_siginfo(args: &mut Args<'_>, info: &[u8; 128]) {
     const SIGCHLD: u32 = 17;
-    let Some(info) = args.fetch::<128>(address) else { return };
-    let (signal, errno, code) = (le32(&info, 0), le32(&info, 4), le32(&info, 8) as i32);
+    const SIGIO: u32 = 29;
+    const SIGSYS: u32 = 31;
+    let (signal, errno, code) = (le32(info, 0), le32(info, 4), le32(info, 8) as i32);
     if signal == 0 {
         return args.text("{}");
     }
@@ -122,10 +136,10 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
     }
     // Before the union of the rest, 64-bit processes have 4 bytes of padding.
     let rest = if args.is_narrow() { 12 } else { 16 };
-    let (pid, uid) = (le32(&info, rest) as i32, le32(&info, rest + 4));
+    let (pid, uid) = (le32(info, rest) as i32, le32(info, rest + 4));
     match code {
         _ if signal == SIGCHLD && code > 0 => {
-            let status = le32(&info, rest + 8);
+            let status = le32(info, rest + 8);
             put!(args.out, ", si_pid={pid}, si_uid={uid}, si_status=");
             if code == 1 {
                 put!(args.out, "{}", status as i32)
@@ -134,9 +148,9 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
             }
             let times = |index: usize| {
                 if args.abi != 0 {
-                    le32(&info, rest + 12 + 4 * index).into()
+                    le32(info, rest + 12 + 4 * index).into()
                 } else {
-                    le64(&info, rest + 16 + 8 * index)
+                    le64(info, rest + 16 + 8 * index)
                 }
             };
             let (user, system) = (times(0), times(1));
@@ -144,12 +158,20 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
         }
         0 | -6 => put!(args.out, ", si_pid={pid}, si_uid={uid}"),
         -2 => {
-            put!(args.out, ", si_timerid={:#x}, si_overrun={}", le32(&info, rest), le32(&info, rest + 4));
-            put_value(args, &info, rest + 8);
+            put!(args.out, ", si_timerid={:#x}, si_overrun={}", le32(info, rest), le32(info, rest + 4));
+            put_value(args, info, rest + 8);
         }
         -1 | -3 => {
             put!(args.out, ", si_pid={pid}, si_uid={uid}");
-            put_value(args, &info, rest + 8);
+            put_value(args, info, rest + 8);
+        }
+        1 if signal == SIGSYS => {
+            args.text(", si_call_addr=");
+            args.put_address(word(&info[rest..], 0, args.is_narrow()));
+            put_refused(args, le32(info, rest + args.word_size()), le32(info, rest + args.word_size() + 4));
+        }
+        _ if code > 0 && signal == SIGIO => {
+            put!(args.out, ", si_band={}, si_fd={}", le64(info, rest) as i64, le32(info, rest + 8) as i32);
         }
         _ if code > 0 && matches!(signal, 4 | 5 | 7 | 8 | 11) => {
             args.text(", si_addr=");
@@ -160,10 +182,85 @@ pub(super) fn siginfo(args: &mut Args<'_>, address: u64) {
     args.text("}");
 }
 
+/// The same, of a record.
+pub fn put_origin(out: &mut Vec<u8>, info: &SigInfo) {
+    let mut nothing = Nothing;
+    let mut args = Args::new(out, &mut nothing, &[0; 7], 0, Show::DEFAULT, None);
+    let mut bytes = [0; SigInfo::SIZE];
+    bytes.copy_from_slice(info.as_bytes());
+    put_siginfo(&mut args, &bytes);
+}
+
+/// No memory: a record holds all that is shown of it.
+struct Nothing;
+
+impl Memory for Nothing {
+    fn read(&mut self, _: u64, _: &mut [u8]) -> Result<()> {
+        Err(Errno::EFAULT)
+    }
+
+    fn descriptor(&mut self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+}
+
 fn put_value(args: &mut Args<'_>, info: &[u8], at: usize) {
     let pointer = if args.is_narrow() { le32(info, at).into() } else { le64(info, at) };
     put!(args.out, ", si_int={}, si_ptr=", le32(info, at) as i32);
     args.put_address(pointer);
+}
+
+/// Names of the codes from 1 on, by signal (asm-generic/siginfo.h).
+const RAISED: [(u32, &[&str]); 6] = [
+    (
+        4,
+        &[
+            "ILL_ILLOPC",
+            "ILL_ILLOPN",
+            "ILL_ILLADR",
+            "ILL_ILLTRP",
+            "ILL_PRVOPC",
+            "ILL_PRVREG",
+            "ILL_COPROC",
+            "ILL_BADSTK",
+            "ILL_BADIADDR",
+        ],
+    ),
+    (5, &["TRAP_BRKPT", "TRAP_TRACE", "TRAP_BRANCH", "TRAP_HWBKPT", "TRAP_UNK", "TRAP_PERF"]),
+    (7, &["BUS_ADRALN", "BUS_ADRERR", "BUS_OBJERR", "BUS_MCEERR_AR", "BUS_MCEERR_AO"]),
+    (
+        8,
+        &[
+            "FPE_INTDIV",
+            "FPE_INTOVF",
+            "FPE_FLTDIV",
+            "FPE_FLTOVF",
+            "FPE_FLTUND",
+            "FPE_FLTRES",
+            "FPE_FLTINV",
+            "FPE_FLTSUB",
+        ],
+    ),
+    (11, &["SEGV_MAPERR", "SEGV_ACCERR", "SEGV_BNDERR", "SEGV_PKUERR"]),
+    (29, &["POLL_IN", "POLL_OUT", "POLL_MSG", "POLL_ERR", "POLL_PRI", "POLL_HUP"]),
+];
+
+/// The call that a filter refused: its number, and the ABI by the names of linux/audit.h.
+fn put_refused(args: &mut Args<'_>, number: u32, arch: u32) {
+    const X86_64: u32 = 0xc000_003e;
+    const I386: u32 = 0x4000_0003;
+    let (abi, arch_name) = match arch {
+        X86_64 => (0, "AUDIT_ARCH_X86_64"),
+        I386 => (1, "AUDIT_ARCH_I386"),
+        _ => return put!(args.out, ", si_syscall={number}, si_arch={arch:#x}"),
+    };
+    static CALLS: OnceLock<Calls> = OnceLock::new(); // such signals are rare
+    let call = CALLS.get_or_init(Calls::linux).get(abi, number.into());
+    match call.filter(|_| abi == 0) {
+        Some(call) => put!(args.out, ", si_syscall=__NR_{}", call.name),
+        None => put!(args.out, ", si_syscall={number}"),
+    }
+    put!(args.out, ", si_arch={arch_name}");
 }
 
 fn put_code(args: &mut Args<'_>, signal: u32, code: i32) {
@@ -175,11 +272,12 @@ fn put_code(args: &mut Args<'_>, signal: u32, code: i32) {
         (_, 0x80) => Some("SI_KERNEL"),
         (_, -6..=0) => SENT.get(-code as usize).copied(),
         (17, 1..=6) => CHILD.get(code as usize - 1).copied(),
-        (11, 1) => Some("SEGV_MAPERR"),
-        (11, 2) => Some("SEGV_ACCERR"),
-        (8, 1) => Some("FPE_INTDIV"),
-        (4, 2) => Some("ILL_ILLOPN"),
-        (7, 2) => Some("BUS_ADRERR"),
+        (31, 1) => Some("SYS_SECCOMP"),
+        (_, 1..) => RAISED
+            .iter()
+            .find(|(number, _)| *number == signal)
+            .and_then(|(_, names)| names.get(code as usize - 1))
+            .copied(),
         _ => None,
     };
     match name {

@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::text::{put_escaped, put_field};
 use super::{Args, decoders, le16, le32, word};
 use crate::tables::flags as names;
 
@@ -121,7 +120,7 @@ pub(super) fn put_sockaddr(args: &mut Args<'_>, address: u64, length: u64) {
         }
         _ => {
             args.text(", sa_data=");
-            super::text::put_quoted(args.out, &bytes[2..length], false);
+            args.put_string(&bytes[2..length]);
         }
     }
     args.text("}");
@@ -131,11 +130,10 @@ pub(super) fn put_sockaddr(args: &mut Args<'_>, address: u64, length: u64) {
 fn unix_path(args: &mut Args<'_>, path: &[u8]) {
     args.text(", sun_path=");
     if path[0] != 0 {
-        return put_field(args.out, path);
+        return args.put_field(path);
     }
-    args.text("@\"");
-    put_escaped(args.out, &path[1..]);
-    args.text("\"");
+    args.text("@");
+    args.put_string(&path[1..]);
 }
 
 /// Words that the 32-bit ABI's one socket call finds in memory, by the number of the call (linux/net.h).

@@ -1,5 +1,6 @@
 //! What the kernel knows of files and file systems, abbreviated as strace does it.
 
+use super::time::{put_date_comment, put_dated};
 use super::{Args, decoders, le16, le32, le64, word};
 use crate::tables::flags as names;
 
@@ -21,51 +22,143 @@ pub(super) fn put_file_mode(args: &mut Args<'_>, mode: u64) {
 
 /// `makedev(0x1, 0x3)`.
 pub(super) fn put_device(args: &mut Args<'_>, dev: u64) {
-    let major = (dev >> 8 & 0xfff) | (dev >> 32 & !0xfff);
-    let minor = (dev & 0xff) | (dev >> 12 & 0xffff_ff00);
-    put!(args.out, "makedev({major:#x}, {minor:#x})");
+    let (major, minor) = device(dev);
+    args.text("makedev(");
+    args.put_hex(major);
+    args.text(", ");
+    args.put_hex(minor);
+    args.text(")");
 }
 
-fn put_stat(args: &mut Args<'_>, mode: u64, size: u64, rdev: u64) {
-    args.text("{st_mode=");
-    put_file_mode(args, mode);
-    if matches!(mode & S_IFMT, 0o020_000 | 0o060_000) {
-        args.text(", st_rdev=");
-        put_device(args, rdev);
-    } else {
-        put!(args.out, ", st_size={}", size as i64);
+/// Major and minor number (glibc's gnu_dev_major and gnu_dev_minor).
+fn device(dev: u64) -> (u64, u64) {
+    ((dev >> 8 & 0xfff) | (dev >> 32 & !0xfff), (dev & 0xff) | (dev >> 12 & 0xffff_ff00))
+}
+
+/// What all forms of struct stat have.
+struct Stat {
+    dev: u64,
+    ino: u64,
+    mode: u64,
+    nlink: u64,
+    uid: u32,
+    gid: u32,
+    rdev: u64,
+    size: u64,
+    blksize: u64,
+    blocks: u64,
+    /// Access, change of data, change of the node: seconds and nanoseconds.
+    times: [[u64; 2]; 3],
+}
+
+/// Without `-v`: the type, the permissions, and the size or the device.
+fn put_stat(args: &mut Args<'_>, stat: &Stat) {
+    let full = args.show.full;
+    args.text("{");
+    if full {
+        args.text("st_dev=");
+        put_device(args, stat.dev);
+        put!(args.out, ", st_ino={}, ", stat.ino);
     }
-    args.text(", ...}");
+    args.text("st_mode=");
+    put_file_mode(args, stat.mode);
+    if full {
+        let Stat { nlink, uid, gid, blksize, blocks, .. } = stat;
+        put!(args.out, ", st_nlink={nlink}, st_uid={uid}, st_gid={gid}");
+        put!(args.out, ", st_blksize={blksize}, st_blocks={blocks}");
+    }
+    if matches!(stat.mode & S_IFMT, 0o020_000 | 0o060_000) {
+        args.text(", st_rdev=");
+        put_device(args, stat.rdev);
+    } else {
+        put!(args.out, ", st_size={}", stat.size as i64);
+    }
+    if !full {
+        return args.text(", ...}");
+    }
+    for (name, [seconds, nanos]) in ["atime", "mtime", "ctime"].into_iter().zip(stat.times) {
+        put!(args.out, ", st_{name}={}", seconds as i64);
+        put_date_comment(args, seconds as i64, nanos as i64, "nsec");
+        put!(args.out, ", st_{name}_nsec={nanos}");
+    }
+    args.text("}");
 }
 
 /// struct stat of asm/stat.h.
 fn stat_buf(args: &mut Args<'_>, address: u64) {
     if args.is_narrow() {
         let Some(stat) = args.fetch::<64>(address) else { return };
-        put_stat(args, le16(&stat, 8).into(), le32(&stat, 20).into(), le32(&stat, 16).into());
+        let (short, word) = (|at| le16(&stat, at), |at| u64::from(le32(&stat, at)));
+        let times = [32, 40, 48].map(|at| [word(at), word(at + 4)]);
+        let (uid, gid) = (short(12).into(), short(14).into());
+        let (mode, nlink) = (short(8).into(), short(10).into());
+        let [dev, ino, rdev, size, blksize, blocks] = [0, 4, 16, 20, 24, 28].map(word);
+        put_stat(args, &Stat { dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, times });
     } else {
         let Some(stat) = args.fetch::<144>(address) else { return };
-        put_stat(args, le32(&stat, 24).into(), le64(&stat, 48), le64(&stat, 40));
+        let (half, word) = (|at| le32(&stat, at), |at| le64(&stat, at));
+        let times = [72, 88, 104].map(|at| [word(at), word(at + 8)]);
+        let (mode, uid, gid) = (half(24).into(), half(28), half(32));
+        let [dev, ino, nlink, rdev, size, blksize, blocks] = [0, 8, 16, 40, 48, 56, 64].map(word);
+        put_stat(args, &Stat { dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, times });
     }
 }
 
 /// struct stat64 of the 32-bit ABI.
 fn stat_buf64(args: &mut Args<'_>, address: u64) {
     let Some(stat) = args.fetch::<96>(address) else { return };
-    put_stat(args, le32(&stat, 16).into(), le64(&stat, 44), le64(&stat, 32));
+    let (half, word) = (|at| u64::from(le32(&stat, at)), |at| le64(&stat, at));
+    let times = [64, 72, 80].map(|at| [half(at), half(at + 4)]);
+    let [mode, nlink, blksize] = [16, 20, 52].map(half);
+    let (uid, gid) = (le32(&stat, 24), le32(&stat, 28));
+    let [dev, ino, rdev, size, blocks] = [0, 88, 32, 44, 56].map(word);
+    put_stat(args, &Stat { dev, ino, mode, nlink, uid, gid, rdev, size, blksize, blocks, times });
 }
 
 /// struct statx of linux/stat.h.
 fn statx_buf(args: &mut Args<'_>, address: u64) {
-    let Some(statx) = args.fetch::<144>(address) else { return };
-    let mode = u64::from(le16(&statx, 28));
+    const BTIME: u64 = 0x800;
+    const MNT_ID: u64 = 0x1000;
+    let Some(statx) = args.fetch::<152>(address) else { return };
+    let (full, mask) = (args.show.full, u64::from(le32(&statx, 0)));
     args.text("{stx_mask=");
-    args.flags(&names::STATX_MASK, le32(&statx, 0).into());
+    args.flags(&names::STATX_MASK, mask);
+    if full {
+        put!(args.out, ", stx_blksize={}", le32(&statx, 4));
+    }
     args.text(", stx_attributes=");
     args.flags(&names::STATX_ATTR, le64(&statx, 8));
+    if full {
+        let [nlink, uid, gid] = [16, 20, 24].map(|at| le32(&statx, at));
+        put!(args.out, ", stx_nlink={nlink}, stx_uid={uid}, stx_gid={gid}");
+    }
     args.text(", stx_mode=");
-    put_file_mode(args, mode);
-    put!(args.out, ", stx_size={}, ...}}", le64(&statx, 40));
+    put_file_mode(args, le16(&statx, 28).into());
+    if full {
+        put!(args.out, ", stx_ino={}", le64(&statx, 32));
+    }
+    put!(args.out, ", stx_size={}", le64(&statx, 40));
+    if !full {
+        return args.text(", ...}");
+    }
+    put!(args.out, ", stx_blocks={}, stx_attributes_mask=", le64(&statx, 48));
+    args.flags(&names::STATX_ATTR, le64(&statx, 56));
+    for (bit, name, at) in
+        [(0x20, "atime", 64), (BTIME, "btime", 80), (0x80, "ctime", 96), (0x40, "mtime", 112)]
+    {
+        if mask & bit != 0 {
+            put!(args.out, ", stx_{name}=");
+            put_dated(args, [le64(&statx, at) as i64, le32(&statx, at + 8).into()], "nsec");
+        }
+    }
+    for (at, name) in ["rdev_major", "rdev_minor", "dev_major", "dev_minor"].into_iter().enumerate() {
+        put!(args.out, ", stx_{name}={}", le32(&statx, 128 + 4 * at));
+    }
+    if mask & MNT_ID != 0 {
+        args.text(", stx_mnt_id=");
+        args.put_hex(le64(&statx, 144));
+    }
+    args.text("}");
 }
 
 fn statx_mask(args: &mut Args<'_>, mask: u64) {

@@ -1,23 +1,31 @@
 //! The system as a whole: its name, its load, its log.
 
-use super::text::put_field;
 use super::{Args, decoders, le16, le32, word};
 use crate::tables::flags as names;
 
 decoders! { utsname, sysinfo, getcpu, old_utsname, host_name, syslog_type, syslog_buf, syslog_len, reboot_arg, ptrace_pid, ptrace_addr, ptrace_data, }
 
-/// struct new_utsname: six fields of 65 bytes, of which two are shown.
+/// struct new_utsname: six fields of 65 bytes, of which two are shown without `-v`; the oldest form has five.
 fn utsname(args: &mut Args<'_>, address: u64) {
-    let Some(name) = args.fetch::<130>(address) else { return };
-    args.text("{sysname=");
-    put_field(args.out, &name[..65]);
-    args.text(", nodename=");
-    put_field(args.out, &name[65..]);
-    args.text(", ...}");
+    put_names(args, address, &["sysname", "nodename", "release", "version", "machine", "domainname"]);
+}
+
+fn put_names(args: &mut Args<'_>, address: u64, fields: &[&str]) {
+    const FIELD: usize = 65;
+    let mut bytes = [0; 6 * FIELD];
+    let shown = if args.show.full { fields } else { &fields[..2] };
+    if !args.fetch_into(address, &mut bytes[..shown.len() * FIELD]) {
+        return;
+    }
+    for (at, name) in shown.iter().enumerate() {
+        put!(args.out, "{}{name}=", if at == 0 { "{" } else { ", " });
+        args.put_field(&bytes[at * FIELD..][..FIELD]);
+    }
+    args.text(if args.show.full { "}" } else { ", ...}" });
 }
 
 fn old_utsname(args: &mut Args<'_>, address: u64) {
-    utsname(args, address);
+    put_names(args, address, &["sysname", "nodename", "release", "version", "machine"]);
 }
 
 /// struct sysinfo (linux/sysinfo.h).

@@ -2,7 +2,7 @@
 
 use kernel_model::abi::{Errno, Result};
 
-use super::{FAMILIES, Memory};
+use super::{FAMILIES, Hex, Memory, Show};
 use crate::tables::{Calls, Kind, Table};
 use crate::trace::call::{InCall, put_call, put_rest, put_result};
 
@@ -15,6 +15,9 @@ impl Memory for At {
         buf.copy_from_slice(bytes);
         Ok(())
     }
+    fn descriptor(&mut self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 fn text(abi: u64, name: &str, [a, b, c, d, e, f]: [u64; 6], memory: &mut At, limit: usize) -> String {
@@ -22,7 +25,7 @@ fn text(abi: u64, name: &str, [a, b, c, d, e, f]: [u64; 6], memory: &mut At, lim
     let call = linux.tables()[abi as usize].iter().find(|call| call.name == name).unwrap();
     let mut out = Vec::new();
     let words = [a, b, c, d, e, f, 0];
-    put_call(&mut out, Some(call), call.number, &words, abi, memory, limit);
+    put_call(&mut out, Some(call), call.number, &words, abi, memory, Show { limit, ..Show::DEFAULT });
     String::from_utf8(out).unwrap()
 }
 
@@ -83,7 +86,7 @@ fn exec_lists_its_arguments_on_both_abis() {
 #[test]
 fn unknown_calls_show_all_words() {
     let mut out = Vec::new();
-    put_call(&mut out, None, 999, &[0xffff_fff6, 2, 0, 0, 9, 0, 0], 1, &mut At(0, vec![]), 32);
+    put_call(&mut out, None, 999, &[0xffff_fff6, 2, 0, 0, 9, 0, 0], 1, &mut At(0, vec![]), Show::DEFAULT);
     assert_eq!(out, b"syscall_0x3e7(0xfffffff6, 0x2, 0, 0, 0x9, 0");
     let words = [0xffff_fff6, 2, 0, 0, 0, 0];
     assert_eq!(text(1, "kill", words, &mut At(0, vec![]), 32), "kill(-10, SIGINT");
@@ -94,11 +97,11 @@ fn ended(name: &str, [a, b, c, d, e, f]: [u64; 6], register: i64, memory: &mut A
     let linux = Calls::linux();
     let call = linux.tables()[0].iter().find(|call| call.name == name).unwrap();
     let (mut out, words, register) = (Vec::new(), [a, b, c, d, e, f, 0], register as u64);
-    let begun = put_call(&mut out, Some(call), call.number, &words, 0, memory, 32);
+    let begun = put_call(&mut out, Some(call), call.number, &words, 0, memory, Show::DEFAULT);
     let began = InCall { id: 1, number: call.number, abi: 0, words, begun };
-    put_rest(&mut out, Some(call), &began, register, memory, 32);
+    put_rest(&mut out, Some(call), &began, register, memory, Show::DEFAULT);
     out.extend_from_slice(b") = ");
-    put_result(&mut out, Some(call), &words, 0, register, memory, 32);
+    put_result(&mut out, Some(call), &words, 0, register, memory, Show::DEFAULT);
     String::from_utf8(out).unwrap()
 }
 
@@ -172,4 +175,78 @@ fn every_decoder_has_its_own_name_and_a_call_that_uses_it() {
     assert!(unused.is_empty(), "{unused:?}");
     names.sort_unstable();
     assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "two decoders of one name");
+}
+
+fn shown(name: &str, words: [u64; 6], register: i64, memory: &mut At, show: Show) -> String {
+    let linux = Calls::linux();
+    let call = linux.tables()[0].iter().find(|call| call.name == name).unwrap();
+    let [a, b, c, d, e, f] = words;
+    let (mut out, words) = (Vec::new(), [a, b, c, d, e, f, 0]);
+    let begun = put_call(&mut out, Some(call), call.number, &words, 0, memory, show);
+    let began = InCall { id: 1, number: call.number, abi: 0, words, begun };
+    put_rest(&mut out, Some(call), &began, register as u64, memory, show);
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn strings_in_hexadecimal_as_far_as_is_asked_for() {
+    let mut memory = At(0x1000, [b"plain\t\0".as_slice(), b"b\xc3\xa9\0", &[0; 4096]].concat());
+    let mut path = |address, hex| {
+        shown("chdir", [address, 0, 0, 0, 0, 0], 0, &mut memory, Show { hex, ..Show::DEFAULT })
+    };
+    assert_eq!(path(0x1000, Hex::NotText), r#"chdir("plain\t""#);
+    assert_eq!(path(0x1007, Hex::NotText), r#"chdir("\x62\xc3\xa9""#);
+    assert_eq!(path(0x1007, Hex::None), r#"chdir("b\303\251""#);
+    assert_eq!(path(0x1000, Hex::All), r#"chdir("\x70\x6c\x61\x69\x6e\x09""#);
+}
+
+#[test]
+fn everything_in_full_shows_lists_variables_and_structures() {
+    let full = Show { full: true, limit: 2, ..Show::DEFAULT };
+    let mut bytes = b"a\0b\0X=1\0".to_vec();
+    for word in [0x1000u64, 0x1002, 0x1002, 0, 0x1004, 0] {
+        bytes.extend_from_slice(&word.to_le_bytes());
+    }
+    bytes.resize(8192, 0);
+    let exec = [0x1000, 0x1008, 0x1028, 0, 0, 0];
+    let mut memory = At(0x1000, bytes);
+    assert_eq!(shown("execve", exec, 0, &mut memory, full), r#"execve("a", ["a", "b", "b"], ["X="...]"#);
+    let mut stat = vec![0; 144];
+    stat[0] = 9; // st_dev
+    stat[24..28].copy_from_slice(&0o100_644u32.to_le_bytes());
+    stat[72] = 1; // st_atime
+    let mut memory = At(0x1000, stat);
+    assert_eq!(
+        shown("fstat", [3, 0x1000, 0, 0, 0, 0], 0, &mut memory, full),
+        "fstat(3, {st_dev=makedev(0, 0x9), st_ino=0, st_mode=S_IFREG|0644, st_nlink=0, st_uid=0, st_gid=0, \
+         st_blksize=0, st_blocks=0, st_size=0, st_atime=1 /* 1970-01-01T00:00:01+0000 */, st_atime_nsec=0, \
+         st_mtime=0, st_mtime_nsec=0, st_ctime=0, st_ctime_nsec=0}"
+    );
+}
+
+#[test]
+fn entries_of_folders_are_counted_or_listed_also_if_they_are_nonsense() {
+    let mut bytes = Vec::new();
+    for (inode, name) in [(5u64, &b"a\0\0\0\0"[..]), (6, b"bc\0\0\0")] {
+        bytes.extend_from_slice(&inode.to_le_bytes());
+        bytes.extend_from_slice(&7u64.to_le_bytes());
+        bytes.extend_from_slice(&24u16.to_le_bytes());
+        bytes.push(8);
+        bytes.extend_from_slice(name);
+    }
+    let (mut memory, words) = (At(0x1000, bytes), [3, 0x1000, 4096, 0, 0, 0]);
+    assert_eq!(
+        shown("getdents64", words, 48, &mut memory, Show::DEFAULT),
+        "getdents64(3, 0x1000 /* 2 entries */, 4096"
+    );
+    let full = Show { full: true, ..Show::DEFAULT };
+    assert_eq!(
+        shown("getdents64", words, 48, &mut memory, full),
+        r#"getdents64(3, [{d_ino=5, d_off=7, d_reclen=24, d_type=DT_REG, d_name="a"}, {d_ino=6, d_off=7, d_reclen=24, d_type=DT_REG, d_name="bc"}], 4096"#
+    );
+    for length in 0..=255 {
+        memory.1[16] = length;
+        shown("getdents64", words, 48, &mut memory, full);
+        shown("getdents", words, 48, &mut memory, full);
+    }
 }

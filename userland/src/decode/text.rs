@@ -1,6 +1,6 @@
 //! Strings, buffers and lists of strings: cut where the user wants it, escaped as in C.
 
-use super::{Args, decoders, word};
+use super::{Args, MOST_TEXT, decoders, word};
 
 decoders! { string, envp, buffer_returned, hex_returned, string_returned, }
 
@@ -16,39 +16,42 @@ pub fn path(args: &mut Args<'_>, address: u64) {
 
 /// Other text that ends with NUL: cut.
 pub(super) fn string(args: &mut Args<'_>, address: u64) {
-    put_text(args, address, args.limit);
+    put_text(args, address, args.show.limit);
 }
 
 /// Text that ends with NUL, quoted; its address if it cannot be read; `"…"...` if it is longer than `limit`.
 pub(super) fn put_text(args: &mut Args<'_>, address: u64, limit: usize) {
-    let start = args.out.len();
     let mut block = [0; BLOCK as usize];
-    let mut length = 0;
+    let mut text = Vec::new(); // of what is longer than a block
     if address == 0 {
         return args.put_address(address);
     }
-    args.out.push(b'"');
-    while length <= limit {
-        let at = address.wrapping_add(length as u64);
+    loop {
+        let at = address.wrapping_add(text.len() as u64);
         let some = &mut block[..(BLOCK - at % BLOCK) as usize];
         if args.memory.read(at, some).is_err() {
             break;
         }
         let end = some.iter().position(|&byte| byte == 0);
-        let here = end.unwrap_or(some.len()).min(limit - length);
-        put_escaped(args.out, &some[..here]);
-        match end {
-            Some(end) if end == here => return args.out.push(b'"'),
-            _ if here == limit - length => return args.out.extend_from_slice(b"\"..."),
-            _ => length += here,
+        let here = end.unwrap_or(some.len()).min(limit - text.len());
+        let is_whole = end == Some(here);
+        if is_whole || text.len() + here == limit {
+            if text.is_empty() {
+                args.put_string(&some[..here]);
+            } else {
+                text.extend_from_slice(&some[..here]);
+                args.put_string(&text);
+            }
+            return args.text(if is_whole { "" } else { "..." });
         }
+        text.extend_from_slice(some);
     }
-    if length == 0 {
-        args.out.truncate(start);
+    if text.is_empty() {
         args.put_address(address);
     } else {
         // The text runs into memory that is not there.
-        args.out.extend_from_slice(b"\"...");
+        args.put_string(&text);
+        args.text("...");
     }
 }
 
@@ -77,7 +80,7 @@ fn string_returned(args: &mut Args<'_>, address: u64) {
 
 /// `length` bytes, quoted; their address if they cannot be read.
 pub(super) fn put_bytes(args: &mut Args<'_>, address: u64, length: u64, hex: bool) {
-    let shown = args.limit.min(usize::try_from(length).unwrap_or(usize::MAX));
+    let shown = args.show.limit.min(usize::try_from(length).unwrap_or(usize::MAX));
     let mut small = [0; BLOCK as usize];
     let mut large;
     let bytes = if shown <= small.len() {
@@ -89,7 +92,11 @@ pub(super) fn put_bytes(args: &mut Args<'_>, address: u64, length: u64, hex: boo
     if !args.fetch_into(address, bytes) {
         return;
     }
-    put_quoted(args.out, bytes, hex);
+    if hex {
+        args.put_hex_string(bytes);
+    } else {
+        args.put_string(bytes);
+    }
     if length > shown as u64 {
         args.text("...");
     }
@@ -97,34 +104,49 @@ pub(super) fn put_bytes(args: &mut Args<'_>, address: u64, length: u64, hex: boo
 
 /// Text that the tool has, cut and quoted like what is read.
 pub fn put_given(args: &mut Args<'_>, text: &[u8]) {
-    let shown = text.len().min(args.limit);
-    put_quoted(args.out, &text[..shown], false);
+    let shown = text.len().min(args.show.limit);
+    args.put_string(&text[..shown]);
     args.text(if shown < text.len() { "..." } else { "" });
 }
 
-/// In quotes.
-pub(super) fn put_quoted(out: &mut Vec<u8>, bytes: &[u8], hex: bool) {
-    out.push(b'"');
-    if hex {
-        for byte in bytes {
-            put!(out, "\\x{byte:02x}");
+impl Args<'_> {
+    /// In quotes, in the form that `-x` asks for.
+    pub fn put_string(&mut self, bytes: &[u8]) {
+        if self.show.hex.applies(bytes) {
+            return self.put_hex_string(bytes);
         }
-    } else {
-        put_escaped(out, bytes);
+        self.text("\"");
+        put_escaped(self.out, bytes, b"\"");
+        self.text("\"");
     }
-    out.push(b'"');
+
+    /// In quotes, in hexadecimal: bytes that are no text.
+    pub fn put_hex_string(&mut self, bytes: &[u8]) {
+        self.text("\"");
+        put_hex(self.out, bytes);
+        self.text("\"");
+    }
+
+    /// Bytes of a fixed field, up to its NUL, in quotes.
+    pub fn put_field(&mut self, bytes: &[u8]) {
+        let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+        self.put_string(&bytes[..length]);
+    }
 }
 
-/// Bytes of a fixed field, up to its NUL, in quotes.
-pub(super) fn put_field(out: &mut Vec<u8>, bytes: &[u8]) {
-    let length = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    put_quoted(out, &bytes[..length], false);
+pub(super) fn put_hex(out: &mut Vec<u8>, bytes: &[u8]) {
+    for byte in bytes {
+        put!(out, "\\x{byte:02x}");
+    }
 }
 
-/// `["ls", "-l"]`; its address if it cannot be read; at most `limit` texts.
+/// `["ls", "-l"]`; its address if it cannot be read; without `-v` at most as many texts as a string has bytes.
 pub(super) fn argv(args: &mut Args<'_>, address: u64) {
-    let size = args.word_size();
-    for at in 0..args.limit {
+    let (size, most) = (args.word_size(), args.show.items(u64::MAX));
+    for at in 0..most {
+        if args.out.len() > MOST_TEXT {
+            break;
+        }
         let place = address.wrapping_add((at * size) as u64);
         let text = if address == 0 { None } else { args.peek_word(place) };
         let Some(text) = text else {
@@ -143,16 +165,19 @@ pub(super) fn argv(args: &mut Args<'_>, address: u64) {
         if at > 0 {
             args.text(", ");
         }
-        put_text(args, text, args.limit);
+        put_text(args, text, args.show.limit);
     }
-    args.text(if args.limit == 0 { "[...]" } else { ", ...]" });
+    args.text(if most == 0 { "[...]" } else { ", ...]" });
 }
 
-/// `0x… /* 34 vars */`: how many words there are before the NULL.
+/// `0x… /* 34 vars */`: how many words there are before the NULL; with `-v` the texts.
 pub fn envp(args: &mut Args<'_>, address: u64) {
     /// More than any exec takes: execve(2), "Limits on size", leaves 6 MiB, and each takes 9 bytes. A list without an end
     /// must not keep us for ever.
     const MOST: u64 = 1 << 20;
+    if args.show.full {
+        return argv(args, address);
+    }
     args.put_address(address);
     if address == 0 {
         return;
@@ -177,12 +202,14 @@ pub fn envp(args: &mut Args<'_>, address: u64) {
     put!(args.out, " /* over {count} vars */");
 }
 
-/// Bytes as a C string literal shows them; octal escapes are as short as what follows allows.
-pub fn put_escaped(out: &mut Vec<u8>, bytes: &[u8]) {
+/// Bytes as a C string literal shows them; octal escapes are as short as what follows allows. What `quotes` has gets a
+/// backslash, or an octal escape if it is no quotation mark.
+pub(super) fn put_escaped(out: &mut Vec<u8>, bytes: &[u8], quotes: &[u8]) {
     for (at, &byte) in bytes.iter().enumerate() {
         match byte {
-            b'"' | b'\\' => out.extend_from_slice(&[b'\\', byte]),
-            b' '..=b'~' => out.push(byte),
+            b'"' if quotes.contains(&byte) => out.extend_from_slice(b"\\\""),
+            b'\\' => out.extend_from_slice(b"\\\\"),
+            b' '..=b'~' if !quotes.contains(&byte) => out.push(byte),
             b'\n' => out.extend_from_slice(b"\\n"),
             b'\t' => out.extend_from_slice(b"\\t"),
             b'\r' => out.extend_from_slice(b"\\r"),

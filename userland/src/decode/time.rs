@@ -122,13 +122,13 @@ fn put_file_times(args: &mut Args<'_>, address: u64, narrow: bool) {
 }
 
 /// With the date in a comment.
-fn put_dated(args: &mut Args<'_>, [seconds, fraction]: [i64; 2], unit: &str) {
+pub(super) fn put_dated(args: &mut Args<'_>, [seconds, fraction]: [i64; 2], unit: &str) {
     put(args, [seconds, fraction], unit);
     put_date_comment(args, seconds, fraction, unit);
 }
 
 /// ` /* 2009-02-13T23:31:30+0000 */`; nothing for zero.
-fn put_date_comment(args: &mut Args<'_>, seconds: i64, fraction: i64, unit: &str) {
+pub(super) fn put_date_comment(args: &mut Args<'_>, seconds: i64, fraction: i64, unit: &str) {
     if seconds != 0 || fraction != 0 {
         args.text(" /* ");
         put_date(args, seconds, fraction, unit);

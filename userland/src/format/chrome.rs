@@ -1,7 +1,7 @@
 //! A Chrome trace: the array form of the Trace Event Format, which trace viewers open. A track per thread, a slice per call,
 //! arrows from births and signals.
 //!
-//! The array form needs no closing bracket, so the file is good whenever the tool ends. A slice is written when its call is
+//! The array form needs no closing bracket, so the file is good even if the tool is killed. A slice is written when its call is
 //! over: calls that a killed tool saw begin only are missing.
 
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub struct Chrome {
 impl Chrome {
     /// To this output.
     pub fn new(output: Output) -> Chrome {
-        output.at_end(|| b"]\n".to_vec());
+        output.closed_by(b"]\n");
         output.put(b"[\n");
         let (people, births, line) = (People::default(), Vec::new(), Vec::new());
         Chrome { output, people, arrows: 0, births, line, first: true }
@@ -93,7 +93,15 @@ impl Chrome {
 
 impl View for Chrome {
     fn needs(&self) -> Needs {
-        Needs { arguments: true, joined: true, times: true, pc: false, programs: true, ends: false }
+        Needs {
+            arguments: true,
+            joined: true,
+            times: true,
+            pc: false,
+            origins: false,
+            programs: true,
+            ends: false,
+        }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

@@ -22,6 +22,7 @@ use kernel_model::abi::Pid;
 use serde::Serialize;
 
 use super::announce;
+use crate::decode::put_origin;
 use crate::output::Output;
 use crate::trace::view::{Ended, Happened, Joined, Needs, Outcome, View, What};
 
@@ -48,15 +49,37 @@ struct Record<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Body<'a> {
-    Start { attached: bool },
+    Start {
+        attached: bool,
+    },
     Call(Box<CallBody<'a>>),
-    Signal { signal: String, number: u8, action: String },
-    Birth { child: u32, process: Option<u32> },
+    Signal {
+        signal: String,
+        number: u8,
+        action: String,
+        /// As text shows it; absent: unknown.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        origin: Option<String>,
+    },
+    Birth {
+        child: u32,
+        process: Option<u32>,
+    },
     Exec,
-    Program { program: &'a str },
-    Superseded { by: Option<u32> },
-    Stop { signal: String },
-    Exit { code: Option<u8>, killed_by: Option<String>, core: bool },
+    Program {
+        program: &'a str,
+    },
+    Superseded {
+        by: Option<u32>,
+    },
+    Stop {
+        signal: String,
+    },
+    Exit {
+        code: Option<u8>,
+        killed_by: Option<String>,
+        core: bool,
+    },
     Leave,
 }
 
@@ -142,7 +165,15 @@ pub(super) fn error_name(number: i32) -> String {
 
 impl View for Json {
     fn needs(&self) -> Needs {
-        Needs { arguments: true, joined: true, times: true, pc: false, programs: true, ends: false }
+        Needs {
+            arguments: true,
+            joined: true,
+            times: true,
+            pc: false,
+            origins: true,
+            programs: true,
+            ends: false,
+        }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {
@@ -153,7 +184,7 @@ impl View for Json {
                 Body::Start { attached: *how == Joined::Attached }
             }
             What::Ends(ended) => Body::Call(Box::new(call(ended))),
-            What::Signal { signal, handler } => Body::Signal {
+            What::Signal { signal, handler, info } => Body::Signal {
                 signal: signal.to_string(),
                 number: signal.0,
                 action: match handler {
@@ -161,6 +192,11 @@ impl View for Json {
                     1 => "ignore".to_owned(),
                     _ => "handler".to_owned(),
                 },
+                origin: info.map(|info| {
+                    let mut text = Vec::new();
+                    put_origin(&mut text, info);
+                    String::from_utf8_lossy(&text).into_owned()
+                }),
             },
             What::Born { child, process } => {
                 Body::Birth { child: child.0, process: process.map(|pid| pid.0) }

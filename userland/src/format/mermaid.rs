@@ -83,7 +83,15 @@ impl Sequence {
 
 impl View for Sequence {
     fn needs(&self) -> Needs {
-        Needs { arguments: true, joined: true, times: false, pc: false, programs: true, ends: false }
+        Needs {
+            arguments: true,
+            joined: true,
+            times: false,
+            pc: false,
+            origins: false,
+            programs: true,
+            ends: false,
+        }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {

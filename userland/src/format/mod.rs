@@ -1,7 +1,7 @@
 //! Formats of `trace`: each is a [`View`](crate::trace::view::View) that makes text of what it is told.
 //!
 //! [`text`] is for people and [`json`] for programs; [`chrome`], [`mermaid`], [`states`] and [`xv6`] are pictures.
-//! [`people`] is what the pictures share: who made whom, and who sent which signal.
+//! [`people`] is what the pictures share: who made whom, and who sent which signal; [`processes`] what the last two do.
 //!
 //! What a format has put into its [`Output`] is valid at every record's end, because the tool may
 //! be ended at any moment; what can be said only at the end is left with `Output::at_end`.
@@ -10,6 +10,7 @@ pub mod chrome;
 pub mod json;
 pub mod mermaid;
 pub mod people;
+pub mod processes;
 pub mod states;
 #[cfg(test)]
 mod tests;

@@ -3,15 +3,13 @@
 //! It can be drawn only at the end; ^C and the end of the command are ends.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel_model::abi::Pid;
 
-use super::announce;
 use super::mermaid::{end_text, plain};
-use super::people::{People, process};
+use super::processes::{Processes, Step, Told, note};
 use crate::output::Output;
-use crate::trace::view::{Happened, Needs, View, What};
+use crate::trace::view::{Happened, Needs, View};
 
 /// A state, by the name it has in the diagram.
 type State = String;
@@ -35,24 +33,21 @@ type Lives = BTreeMap<u32, Life>;
 
 /// The format.
 pub struct States {
-    output: Output,
-    people: People,
-    lives: Arc<Mutex<Lives>>,
+    processes: Processes,
+    lives: Told<Lives>,
 }
 
 impl States {
     /// To this output, at its end.
     pub fn new(output: Output) -> States {
-        let lives = Arc::<Mutex<Lives>>::default();
-        let at_end = Arc::clone(&lives);
-        output.at_end(move || diagram(&at_end.lock().unwrap_or_else(PoisonError::into_inner)));
-        States { output, people: People::default(), lives }
+        let lives = Told::new(&output, diagram);
+        States { processes: Processes::new(output), lives }
     }
 
     fn goes(&self, pid: Pid, to: &str, why: &str) {
-        let mut lives = self.lives.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lives = self.lives.lock();
         let life = lives.entry(pid.0).or_insert_with(|| Life { state: "[*]".to_owned(), ..Life::default() });
-        let label = self.people.label(pid);
+        let label = self.processes.people.label(pid);
         if life.label != label {
             life.label = label;
         }
@@ -80,48 +75,34 @@ fn diagram(lives: &Lives) -> Vec<u8> {
 
 impl View for States {
     fn needs(&self) -> Needs {
-        Needs { arguments: false, joined: false, times: false, pc: false, programs: true, ends: false }
+        Processes::NEEDS
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {
-        let who = happened.who;
-        let pid = process(who);
-        if let What::Born { child, process } = &happened.what
-            && self.people.born(who, *child, *process)
-        {
-            self.goes(*child, "running", &format!("born of {pid}"));
-        }
-        if who.pid != pid {
-            return; // a process's state is its first thread's
-        }
-        match &happened.what {
-            What::Program(path) => self.people.runs(pid, path),
-            What::Joins(how) => {
-                announce(&self.output, who, *how);
-                let known = self.lives.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&pid.0);
-                if !known {
-                    self.goes(pid, "running", "start");
-                }
-            }
-            What::Begins(_) => self.goes(pid, "in_call", "call"),
-            What::Ends(_) => self.goes(pid, "running", "result"),
-            What::Signal { signal, .. } => self.goes(pid, "running", &signal.to_string()),
-            What::Stopped(signal) => self.goes(pid, "stopped", &signal.to_string()),
-            What::Image => self.goes(pid, "running", "exec"),
-            What::Dies(Some(status)) => {
-                self.goes(pid, "zombie", &end_text(*status));
+        let Some((pid, step)) = self.processes.step(happened) else { return };
+        match step {
+            Step::Born { by } => self.goes(pid, "running", &format!("born of {by}")),
+            Step::Joins if self.lives.lock().contains_key(&pid.0) => {}
+            Step::Joins => self.goes(pid, "running", "start"),
+            Step::Named => {}
+            Step::Calls(_) => self.goes(pid, "in_call", "call"),
+            Step::Returns => self.goes(pid, "running", "result"),
+            Step::Signal(signal) => self.goes(pid, "running", &signal.to_string()),
+            Step::Stopped(signal) => self.goes(pid, "stopped", &signal.to_string()),
+            Step::Execs => self.goes(pid, "running", "exec"),
+            Step::Ends(status) => {
+                self.goes(pid, "zombie", &end_text(status));
                 self.goes(pid, "[*]", "waited for");
             }
-            What::Dies(None) | What::Superseded { .. } => self.goes(pid, "[*]", "ended by exec"),
-            What::Born { .. } | What::Leaves => {}
+            Step::Vanishes => self.goes(pid, "[*]", "ended by exec"),
         }
     }
 
     fn note(&mut self, text: &str) {
-        put!(&mut std::io::stderr(), "tracefd: {text}\n");
+        note(text);
     }
 
     fn idle(&mut self, _: usize) {
-        self.output.idle();
+        self.processes.idle();
     }
 }

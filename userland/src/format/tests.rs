@@ -8,9 +8,10 @@ use super::chrome::Chrome;
 use super::json::Json;
 use super::mermaid::Sequence;
 use super::states::States;
-use super::text::{Quiet, Text};
+use super::text::Text;
 use super::xv6::Listing;
 use crate::output::Output;
+use crate::qualify::Quiet;
 use crate::trace::moment::Times;
 use crate::trace::print::{Prefix, Style};
 use crate::trace::summary::{Column, Counting, Layout, Order};
@@ -47,7 +48,7 @@ fn traced(options: &Options, script: Vec<Step>, make: impl FnOnce(Output) -> Box
         .memory(HOSTILE)
         .text("proc:7/exe", "file:/bin/a;b\"c")
         .text("proc:8/exe", "file:/bin/a;b\"c");
-    run(&fake, &Target::Program(Program::new("x")), options, &mut *view, None).unwrap();
+    run(&fake, &Target::Program(Program::new("x")), options, &mut *view, None, None).unwrap();
     drop(view);
     captured.output().finish("");
     captured.text()
@@ -163,7 +164,7 @@ fn text_of(options: &Options, style: Style, joined: bool, quiet: Quiet) -> Strin
 #[test]
 fn status_and_signal_filters_show_whole_lines() {
     let style = Style { prefix: Prefix::Always, column: 0, ..Style::default() };
-    let quiet = Quiet { joins: true, ends: true };
+    let quiet = Quiet::times(2);
     let lines = |expression: &str| {
         let text = text_of(&options(true, expression), style, true, quiet);
         text.lines().map(str::to_owned).collect::<Vec<_>>()
@@ -206,7 +207,8 @@ fn counting_alone_reads_no_registers_at_the_entry_and_no_memory() {
         let layout = Layout { columns: columns.clone(), order: Order(Some(Column::Calls)) };
         captured.output().at_end(view.at_end(layout));
         let fake = Fake::new(7, Status::exited(3), script);
-        run(&fake, &Target::Program(Program::new("x")), &options(true, "all"), &mut view, None).unwrap();
+        run(&fake, &Target::Program(Program::new("x")), &options(true, "all"), &mut view, None, None)
+            .unwrap();
         captured.output().finish("");
         (captured.text(), fake.reads())
     };
@@ -236,7 +238,7 @@ fn an_injected_call_is_skipped_with_our_result() {
     let mut view =
         Text::new(captured.output(), Style { column: 0, ..Style::default() }, Quiet::default(), true);
     let fake = Fake::new(7, Status::exited(3), script);
-    run(&fake, &Target::Program(Program::new("x")), &options, &mut view, None).unwrap();
+    run(&fake, &Target::Program(Program::new("x")), &options, &mut view, None, None).unwrap();
     let text = captured.text();
     assert!(text.starts_with("close(3) = 0\nclose(4) = -1 EIO ("), "{text}");
     assert!(text.lines().nth(1).unwrap().ends_with(") (INJECTED)"), "{text}");
@@ -263,7 +265,7 @@ fn stop_at_goes_back_before_the_call_and_lets_go() {
     let captured = Captured::default();
     let mut view = Text::new(captured.output(), Style::default(), Quiet::default(), true);
     let fake = Fake::new(7, Status::exited(3), script);
-    let end = run(&fake, &Target::Program(Program::new("x")), &options, &mut view, None).unwrap();
+    let end = run(&fake, &Target::Program(Program::new("x")), &options, &mut view, None, None).unwrap();
     let crate::trace::End::Left(left) = end else { panic!("{end:?}") };
     assert_eq!((left.pid.0, &*left.call), (7, "exit_group"));
     let log = fake.log();

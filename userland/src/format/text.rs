@@ -4,20 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::path::PathBuf;
 
-use kernel_model::abi::{Pid, Signal};
+use kernel_model::abi::{Pid, SigInfo, Signal};
 
+use crate::decode::put_origin;
 use crate::output::Output;
+use crate::qualify::Quiet;
 use crate::trace::print::{Head, Printer, Style, Tint};
 use crate::trace::view::{Ended, Happened, Joined, Needs, Outcome, View, What, Who};
-
-/// What is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Quiet {
-    /// `-q`: that a process joins.
-    pub joins: bool,
-    /// `-qq`: that it ends.
-    pub ends: bool,
-}
 
 /// The format.
 pub struct Text {
@@ -95,6 +88,7 @@ impl Text {
             printer.close_line();
         } else {
             printer.end(head, &ended.call.name, ended.rest, (tint, ended.result), &after);
+            printer.lines(ended.dump);
         }
         self.scratch = after;
     }
@@ -119,20 +113,32 @@ fn file_of(first: &Output, base: &std::path::Path, pid: Pid, style: Style) -> Pr
     Printer::new(output, style)
 }
 
-/// `--- SIGCHLD {handler} ---`.
-fn signal_text(signal: Signal, handler: u64) -> String {
-    match handler {
-        0 => format!("--- {signal} {{SIG_DFL}} ---"),
-        1 => format!("--- {signal} {{SIG_IGN}} ---"),
-        u64::MAX => format!("--- {signal} {{handler}} ---"), // there is one, at an unknown address
-        address => format!("--- {signal} {{{address:#x}}} ---"),
+/// `--- SIGCHLD {si_signo=SIGCHLD, …} ---`. Where nobody knows where it comes from, what will be done about it.
+fn signal_text(signal: Signal, handler: u64, info: Option<&SigInfo>) -> Vec<u8> {
+    let mut text = format!("--- {signal} ").into_bytes();
+    match (info, handler) {
+        (Some(info), _) => put_origin(&mut text, info),
+        (None, 0) => text.extend_from_slice(b"{SIG_DFL}"),
+        (None, 1) => text.extend_from_slice(b"{SIG_IGN}"),
+        (None, u64::MAX) => text.extend_from_slice(b"{handler}"), // there is one, at an unknown address
+        (None, address) => put!(&mut text, "{{{address:#x}}}"),
     }
+    text.extend_from_slice(b" ---");
+    text
 }
 
 impl View for Text {
     fn needs(&self) -> Needs {
         let (times, pc) = (self.style.times.any(), self.style.pc);
-        Needs { arguments: true, joined: self.joined, times, pc, programs: false, ends: !self.joined }
+        Needs {
+            arguments: true,
+            joined: self.joined,
+            times,
+            pc,
+            origins: true,
+            programs: false,
+            ends: !self.joined,
+        }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {
@@ -152,9 +158,11 @@ impl View for Text {
             What::Joins(Joined::Attached | Joined::Born) if !self.quiet.joins => {
                 self.note(&format!("process {} attached", who.pid));
             }
-            What::Signal { signal, handler } => {
-                self.line(&head, who, Tint::Signal, &signal_text(*signal, *handler));
+            What::Signal { signal, handler, info } => {
+                let text = signal_text(*signal, *handler, *info);
+                self.printer(who).line(&head, Tint::Signal, &text);
             }
+            What::Superseded { .. } if self.quiet.superseded => {}
             What::Superseded { by: Some(by) } => {
                 self.line(&head, who, Tint::End, &format!("+++ superseded by execve in pid {by} +++"));
             }

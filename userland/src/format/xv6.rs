@@ -3,15 +3,13 @@
 //! It is what a console would show at the end: after ^C some still run, after the command's end all are zombies.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use kernel_model::abi::Pid;
 
-use super::announce;
 use super::mermaid::end_text;
-use super::people::{People, process};
+use super::processes::{Processes, Step, Told, note};
 use crate::output::Output;
-use crate::trace::view::{Happened, Needs, View, What};
+use crate::trace::view::{Happened, Needs, View};
 
 struct Entry {
     parent: Option<Pid>,
@@ -25,23 +23,20 @@ type Entries = BTreeMap<Pid, Entry>;
 
 /// The format.
 pub struct Listing {
-    output: Output,
-    people: People,
-    entries: Arc<Mutex<Entries>>,
+    processes: Processes,
+    entries: Told<Entries>,
 }
 
 impl Listing {
     /// To this output, at its end.
     pub fn new(output: Output) -> Listing {
-        let entries = Arc::<Mutex<Entries>>::default();
-        let at_end = Arc::clone(&entries);
-        output.at_end(move || listing(&at_end.lock().unwrap_or_else(PoisonError::into_inner)));
-        Listing { output, people: People::default(), entries }
+        let entries = Told::new(&output, listing);
+        Listing { processes: Processes::new(output), entries }
     }
 
     fn is(&self, pid: Pid, state: &'static str, rest: &str) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let parent = self.people.parent(pid);
+        let mut entries = self.entries.lock();
+        let parent = self.processes.people.parent(pid);
         let entry = entries.entry(pid).or_insert_with(|| Entry {
             parent,
             state,
@@ -51,7 +46,7 @@ impl Listing {
         entry.state = state;
         entry.rest.clear();
         entry.rest.push_str(rest);
-        let name = self.people.program(pid);
+        let name = self.processes.people.program(pid);
         if entry.name != name {
             name.clone_into(&mut entry.name);
         }
@@ -80,43 +75,27 @@ fn listing(entries: &Entries) -> Vec<u8> {
 
 impl View for Listing {
     fn needs(&self) -> Needs {
-        Needs { arguments: false, joined: false, times: false, pc: false, programs: true, ends: false }
+        Processes::NEEDS
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {
-        let who = happened.who;
-        let pid = process(who);
-        if let What::Born { child, process } = &happened.what
-            && self.people.born(who, *child, *process)
-        {
-            self.is(*child, "runble", "");
-        }
-        if who.pid != pid {
-            return; // a process's state is its first thread's
-        }
-        match &happened.what {
-            What::Program(path) => {
-                self.people.runs(pid, path);
-                self.is(pid, "runble", "");
-            }
-            What::Begins(call) => self.is(pid, "sleep", &call.name),
-            What::Joins(how) => {
-                announce(&self.output, who, *how);
-                self.is(pid, "run", "");
-            }
-            What::Image | What::Ends(_) => self.is(pid, "run", ""),
-            What::Stopped(signal) => self.is(pid, "sleep", &format!("stopped by {signal}")),
-            What::Dies(Some(status)) => self.is(pid, "zombie", &end_text(*status)),
-            What::Dies(None) => self.is(pid, "unused", ""),
-            What::Born { .. } | What::Signal { .. } | What::Superseded { .. } | What::Leaves => {}
+        let Some((pid, step)) = self.processes.step(happened) else { return };
+        match step {
+            Step::Born { .. } | Step::Named => self.is(pid, "runble", ""),
+            Step::Joins | Step::Execs | Step::Returns => self.is(pid, "run", ""),
+            Step::Calls(name) => self.is(pid, "sleep", name),
+            Step::Stopped(signal) => self.is(pid, "sleep", &format!("stopped by {signal}")),
+            Step::Ends(status) => self.is(pid, "zombie", &end_text(status)),
+            Step::Vanishes => self.is(pid, "unused", ""),
+            Step::Signal(_) => {}
         }
     }
 
     fn note(&mut self, text: &str) {
-        put!(&mut std::io::stderr(), "tracefd: {text}\n");
+        note(text);
     }
 
     fn idle(&mut self, _: usize) {
-        self.output.idle();
+        self.processes.idle();
     }
 }

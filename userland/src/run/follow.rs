@@ -18,9 +18,10 @@ use super::report::Reporter;
 use super::rewrite::{Change, New, needs_low_memory};
 use super::task::{After, Cwd, Task, Undo};
 use super::walk::{Ask, Stop, World};
-use super::{Ringer, look, socket};
+use super::{look, socket};
 use crate::failure::Failure;
 use crate::signals::Signals;
+use crate::trace::delay::Ringer;
 
 const MASK: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL
     .union(PtraceFlags::EVENT_CLONE)

@@ -34,6 +34,7 @@ use kernel_model::sets::{CallSet, Filter, SignalSet};
 use crate::diagnose::{self, Asker as Debugger};
 use crate::failure::Failure;
 use crate::signals::Signals;
+use crate::trace::delay::Ringer;
 use calls::Calls;
 use follow::Follow;
 use mounts::{Mount, Table, path_of, shown};
@@ -41,9 +42,6 @@ use report::Reporter;
 use restrict::Restrictions;
 use task::Cwd;
 use walk::{Answers, Asker, Found, Scope, Start, Stop, World};
-
-/// Makes what ends the wait of the host's reads from another thread; `None`: this host has no such thing.
-pub type Ringer<'a> = dyn Fn() -> Option<Box<dyn Fn() + Send>> + 'a;
 
 /// PATH where it is not set (confstr(3), _CS_PATH).
 const DEFAULT_PATH: &str = "/bin:/usr/bin";

@@ -138,6 +138,7 @@ names! {
     EPOLL_EVENTS = "epoll_events", EPOLL_FLAGS = "epoll_flags", EPOLL_OP = "epoll_op", EVENTFD_FLAGS = "eventfd_flags",
     FACCESS_FLAGS = "faccess_flags", FADVISE = "fadvise", FALLOCATE = "fallocate", FAN_CLASS = "fan_class",
     FAN_INIT = "fan_init", FAN_MARK = "fan_mark", FAN_MASK = "fan_mask", FCNTL_CMD = "fcntl_cmd", FD_FLAGS = "fd_flags",
+    D_TYPE = "d_type", LINE_DISCIPLINE = "line_discipline",
     FILE_TYPE = "file_type", FLOCK_OP = "flock_op", FSCONFIG_CMD = "fsconfig_cmd", FSMOUNT_FLAGS = "fsmount_flags",
     FSOPEN_FLAGS = "fsopen_flags", FSPICK_FLAGS = "fspick_flags", FS_MAGIC = "fs_magic", FUTEX_OP = "futex_op",
     INOTIFY_INIT = "inotify_init", INOTIFY_MASK = "inotify_mask", IOCTL = "ioctl", IOPRIO_CLASS = "ioprio_class",

@@ -1,7 +1,7 @@
 //! A call in progress: what is kept of its beginning, and how its two halves are put into text.
 
 use super::args::{Memory, Words};
-use crate::decode::{self, Args, Begun};
+use crate::decode::{self, Args, Begun, Show};
 use crate::tables::Call;
 
 /// A call between its PRE and its POST.
@@ -27,17 +27,6 @@ pub fn name(call: Option<&Call>, number: u64) -> std::borrow::Cow<'static, str> 
     }
 }
 
-fn args<'a>(
-    out: &'a mut Vec<u8>,
-    memory: &'a mut dyn Memory,
-    words: &'a Words,
-    abi: u64,
-    limit: usize,
-    result: Option<i64>,
-) -> Args<'a> {
-    Args { out, memory, words, abi, limit, at: 0, result, deferred: false, saved: 0 }
-}
-
 /// `name(argument, argument`, as far as the beginning of a call can tell.
 pub fn put_call(
     out: &mut Vec<u8>,
@@ -46,9 +35,9 @@ pub fn put_call(
     words: &Words,
     abi: u64,
     memory: &mut dyn Memory,
-    limit: usize,
+    show: Show,
 ) -> Begun {
-    decode::begin(&mut args(out, memory, words, abi, limit, None), call, number)
+    decode::begin(&mut Args::new(out, memory, words, abi, show, None), call, number)
 }
 
 /// The arguments that only the end of a call can tell. `register`: what it returned.
@@ -58,11 +47,11 @@ pub fn put_rest(
     began: &InCall,
     register: u64,
     memory: &mut dyn Memory,
-    limit: usize,
+    show: Show,
 ) {
     if let Some(call) = call {
         let result = Some(decode::value(register, began.abi));
-        decode::finish(&mut args(out, memory, &began.words, began.abi, limit, result), call, began.begun);
+        decode::finish(&mut Args::new(out, memory, &began.words, began.abi, show, result), call, began.begun);
     }
 }
 
@@ -74,10 +63,10 @@ pub fn put_result(
     abi: u64,
     register: u64,
     memory: &mut dyn Memory,
-    limit: usize,
+    show: Show,
 ) {
     let result = Some(decode::value(register, abi));
-    decode::put_result(&mut args(out, memory, words, abi, limit, result), call, register);
+    decode::put_result(&mut Args::new(out, memory, words, abi, show, result), call, register);
 }
 
 #[cfg(test)]
@@ -91,12 +80,23 @@ mod tests {
         fn read(&mut self, _: u64, _: &mut [u8]) -> Result<()> {
             Err(Errno::EFAULT)
         }
+        fn descriptor(&mut self, _: &str) -> Option<Vec<u8>> {
+            None
+        }
     }
 
     fn text(abi: u64, number: u64, register: i64) -> String {
         let mut out = Vec::new();
         let linux = Calls::linux();
-        put_result(&mut out, linux.get(abi, number), &[0; 7], abi, register as u64, &mut Nothing, 32);
+        put_result(
+            &mut out,
+            linux.get(abi, number),
+            &[0; 7],
+            abi,
+            register as u64,
+            &mut Nothing,
+            Show::DEFAULT,
+        );
         String::from_utf8(out).unwrap()
     }
 

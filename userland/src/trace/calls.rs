@@ -2,19 +2,60 @@
 
 use kernel_model::abi::{PtraceEvent, Signal};
 
-use super::args::{Words, words};
+use super::args::{Memory, Words, words};
 use super::call::{InCall, name, put_call, put_rest, put_result};
+use super::dump::{self, Way};
 use super::follow::{Follow, LeftAt, Next};
 use super::tasks::Open;
 use super::view::{CallView, Ended, Outcome, What};
 use super::whole::RECORDED;
 use crate::decode::{Begun, STACK, sigreturn_result};
 use crate::qualify::Ending;
-use crate::tables::Call;
+use crate::tables::{Call, Kind};
+
+/// What is told of a call's end.
+pub(super) struct End<'a> {
+    pub(super) outcome: Outcome,
+    pub(super) rest: &'a [u8],
+    pub(super) result: &'a [u8],
+    pub(super) dump: &'a [u8],
+    pub(super) cut: bool,
+}
+
+impl End<'_> {
+    /// It does not end.
+    const NEVER: End<'static> =
+        End { outcome: Outcome::Never, rest: b"", result: b"?", dump: b"", cut: false };
+    /// exec came through.
+    pub(super) const EXEC: End<'static> = End { outcome: Outcome::Value(0), result: b"0", ..End::NEVER };
+}
 
 impl Follow<'_> {
+    /// `-P`: whether the call has one of the paths as an argument, or a descriptor of one of the files.
+    fn is_about_paths(&mut self, key: usize, number: u64, abi: u64) -> bool {
+        let paths = &self.options.paths;
+        if paths.is_empty() {
+            return true;
+        }
+        let task = &mut self.tasks[key];
+        let (Some(call), Ok(record)) = (self.options.calls.get(abi, number), task.call()) else {
+            return false;
+        };
+        let memory = task.memory();
+        call.arguments.iter().zip(record.args).any(|(argument, word)| match argument.kind {
+            Kind::Str => paths.iter().any(|path| is_text_at(memory, word, path)),
+            Kind::Fd | Kind::Dirfd if (word as i32) >= 0 => {
+                memory.descriptor(&format!("fd/{}", word as i32)).is_some_and(|name| paths.contains(&name))
+            }
+            _ => false,
+        })
+    }
+
     pub(super) fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
         let (number, id, abi) = (event.d, event.e, event.f);
+        if !self.is_about_paths(key, number, abi) {
+            return;
+        }
         let injected = self.interfere(key, number, abi);
         let leaves = self.tasks[key].leave_at.is_some();
         if !self.options.shows(abi, number) && !leaves {
@@ -40,11 +81,12 @@ impl Follow<'_> {
             } else if !bare && let Ok(record) = task.call() {
                 args[..6].copy_from_slice(&record.args);
             }
+            let show = self.options.show_of(abi, number);
             if self.options.whole {
                 put_call(&mut text, call, number, &args, abi, task.memory(), RECORDED);
                 text.clear();
             }
-            begun = put_call(&mut text, call, number, &args, abi, task.memory(), self.options.show.limit);
+            begun = put_call(&mut text, call, number, &args, abi, task.memory(), show);
         }
         let began = self.now;
         let open = |text| Open {
@@ -73,12 +115,12 @@ impl Follow<'_> {
             };
             match restored {
                 Some(register) => {
-                    let limit = self.options.show.limit;
-                    put_result(&mut result, call, &args, abi, register, task.memory(), limit);
+                    let show = self.options.show_of(abi, number);
+                    put_result(&mut result, call, &args, abi, register, task.memory(), show);
                 }
                 None => result.push(b'?'),
             }
-            self.tell_end(key, pc, &open, Outcome::Never, b"", &result, false);
+            self.tell_end(key, pc, &open, &End { result: &result, ..End::NEVER });
             text = open.text;
         } else if self.needs.joined {
             task.calls.push(open(std::mem::take(&mut text)));
@@ -105,6 +147,7 @@ impl Follow<'_> {
         if let Some(signal) = action.signal {
             let _ = self.host.kill(task.pid, signal); // it may be dying
         }
+        (task.delay, task.delay_exit) = (action.delay_enter, action.delay_exit);
         let Some(result) = action.result else { return false };
         let written = task.registers().and_then(|mut regs| {
             regs.rax = result as u64;
@@ -136,6 +179,7 @@ impl Follow<'_> {
 
     pub(super) fn call_ends(&mut self, key: usize, event: &PtraceEvent) {
         let task = &mut self.tasks[key];
+        task.delay = task.delay_exit.take();
         let began = task.take_call(event.e);
         let midway = std::mem::take(&mut task.midway);
         // After an injected call the event's number is that of the result that took its place.
@@ -148,9 +192,10 @@ impl Follow<'_> {
         let call = self.options.calls.get(abi, number);
         let mut result = std::mem::take(&mut self.text);
         let mut rest = std::mem::take(&mut self.rest);
+        let mut dump = Vec::new();
         result.clear();
         rest.clear();
-        let limit = self.options.show.limit;
+        let show = self.options.show_of(abi, number);
         let pc = if self.needs.pc { task.registers().ok().map(|regs| regs.rip) } else { None };
         let outcome = match task.call() {
             Ok(record) => {
@@ -163,9 +208,20 @@ impl Follow<'_> {
                         rest.clear();
                     }
                     if let Some(open) = began.as_ref().filter(|_| !injected) {
-                        put_rest(&mut rest, call, &open.call, register, task.memory(), limit);
+                        put_rest(&mut rest, call, &open.call, register, task.memory(), show);
                     }
-                    put_result(&mut result, call, &words, abi, register, task.memory(), limit);
+                    put_result(&mut result, call, &words, abi, register, task.memory(), show);
+                    let moved = crate::decode::value(register, abi);
+                    if let Some((way, in_parts)) = call.and_then(dump::way).filter(|_| !injected && moved > 0)
+                    {
+                        let set = match way {
+                            Way::Read => self.options.read,
+                            Way::Written => self.options.written,
+                        };
+                        if set.has_descriptor(words[0]) {
+                            dump::put(&mut dump, task.memory(), &words, abi, in_parts, moved as u64);
+                        }
+                    }
                 }
                 outcome(register, abi)
             }
@@ -175,7 +231,10 @@ impl Follow<'_> {
             }
         };
         match began {
-            Some(open) => self.tell_end(key, pc, &open, outcome, &rest, &result, false),
+            Some(open) => {
+                let end = End { outcome, rest: &rest, result: &result, dump: &dump, cut: false };
+                self.tell_end(key, pc, &open, &end);
+            }
             None => {
                 let call =
                     CallView { name: name(call, number), number, abi, id: event.e, words: [0; 6], text: b"" };
@@ -187,6 +246,7 @@ impl Follow<'_> {
                     result: &result,
                     began,
                     spent,
+                    dump: b"",
                     injected: false,
                     cut: false,
                 };
@@ -196,17 +256,8 @@ impl Follow<'_> {
         (self.text, self.rest) = (result, rest);
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the parts of one line")]
-    pub(super) fn tell_end(
-        &mut self,
-        key: usize,
-        pc: Option<u64>,
-        open: &Open,
-        outcome: Outcome,
-        rest: &[u8],
-        result: &[u8],
-        cut: bool,
-    ) {
+    pub(super) fn tell_end(&mut self, key: usize, pc: Option<u64>, open: &Open, end: &End<'_>) {
+        let &End { outcome, rest, result, dump, cut } = end;
         let ending = match outcome {
             Outcome::Value(_) => Ending::Successful,
             Outcome::Error(_) => Ending::Failed,
@@ -221,7 +272,7 @@ impl Follow<'_> {
         let call = CallView { name, number, abi, id, words: open.words, text: &open.text };
         let spent = self.needs.times.then(|| self.now.steady - open.began.steady);
         let (began, injected) = (Some(open.began), open.injected);
-        let ended = Ended { call, outcome, rest, result, began, spent, injected, cut };
+        let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, cut };
         self.tell(key, pc, What::Ends(ended));
     }
 
@@ -231,7 +282,7 @@ impl Follow<'_> {
             return self.cut_calls(key);
         }
         while let Some(open) = self.tasks[key].calls.pop() {
-            self.tell_end(key, None, &open, Outcome::Never, b"", b"?", false);
+            self.tell_end(key, None, &open, &End::NEVER);
         }
     }
 
@@ -239,10 +290,16 @@ impl Follow<'_> {
     pub(super) fn cut_calls(&mut self, key: usize) {
         for open in std::mem::take(&mut self.tasks[key].calls) {
             if self.needs.joined {
-                self.tell_end(key, None, &open, Outcome::Never, b"", b"?", true);
+                self.tell_end(key, None, &open, &End { cut: true, ..End::NEVER });
             }
         }
     }
+}
+
+/// Whether this text, with its NUL, lies at an address.
+fn is_text_at(memory: &mut dyn Memory, address: u64, text: &[u8]) -> bool {
+    let mut bytes = vec![0; text.len() + 1];
+    memory.read(address, &mut bytes).is_ok() && bytes.strip_suffix(&[0]) == Some(text)
 }
 
 /// The argument words without the stack pointer.

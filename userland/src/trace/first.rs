@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
 use super::args::{Memory, Words};
-use crate::decode::{self, Args};
+use crate::decode::{self, Args, Show};
 
 /// getauxval(3): the path that was given to execve.
 const AT_EXECFN: u64 = 31;
@@ -22,19 +22,18 @@ pub fn put_exec(
     memory: &mut dyn Memory,
     stack: u64,
     narrow: bool,
-    limit: usize,
+    show: Show,
 ) -> bool {
     let words: Words = [0; 7];
     let abi = u64::from(narrow);
-    let mut args =
-        Args { out, memory, words: &words, abi, limit, at: 0, result: None, deferred: false, saved: 0 };
+    let mut args = Args::new(out, memory, &words, abi, show, None);
     let Some((variables, path)) = on_stack(&mut args, stack) else { return false };
     args.text("execve(");
     decode::put_path(&mut args, path);
     args.text(", [");
     for (at, word) in command.iter().enumerate() {
         args.text(if at == 0 { "" } else { ", " });
-        if at == limit {
+        if at == show.items(u64::MAX) {
             args.text("...");
             break;
         }
@@ -76,6 +75,9 @@ mod tests {
             buf.copy_from_slice(self.0.get(from..from + buf.len()).ok_or(Errno::EFAULT)?);
             Ok(())
         }
+        fn descriptor(&mut self, _: &str) -> Option<Vec<u8>> {
+            None
+        }
     }
 
     #[test]
@@ -88,8 +90,8 @@ mod tests {
         bytes.extend_from_slice(b"/bin/true\0");
         bytes.resize(0x1000, 0);
         let mut out = Vec::new();
-        assert!(put_exec(&mut out, &["true".into()], &mut Stack(bytes), 0x1000, false, 32));
+        assert!(put_exec(&mut out, &["true".into()], &mut Stack(bytes), 0x1000, false, Show::DEFAULT));
         assert_eq!(String::from_utf8(out).unwrap(), r#"execve("/bin/true", ["true"], 0x1018 /* 2 vars */"#);
-        assert!(!put_exec(&mut Vec::new(), &[], &mut Stack(vec![0; 64]), 0x1000, false, 32));
+        assert!(!put_exec(&mut Vec::new(), &[], &mut Stack(vec![0; 64]), 0x1000, false, Show::DEFAULT));
     }
 }

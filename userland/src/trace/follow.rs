@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
 
 use kernel_model::abi::{Errno, F_SETFL, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::{EventQueue, read_text};
@@ -14,10 +15,12 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::Options;
 use super::call::InCall;
+use super::calls::End;
+use super::delay::{Delays, Ringer};
 use super::first::put_exec;
 use super::moment::Moment;
 use super::tasks::{Open, Task};
-use super::view::{CallView, Happened, Joined, Needs, Outcome, View, What, Who};
+use super::view::{CallView, Happened, Joined, Needs, View, What, Who};
 use super::whole::RECORDED;
 use crate::decode::Begun;
 use crate::diagnose;
@@ -90,6 +93,10 @@ pub struct Follow<'h> {
     /// The same for arguments that only a call's end can tell.
     pub(super) rest: Vec<u8>,
     signals: Option<&'h Signals>,
+    ringer: Option<&'h Ringer<'h>>,
+    delays: Delays,
+    /// Counts tasks.
+    serials: u64,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
     /// The only task, if its reads wait.
@@ -108,6 +115,7 @@ impl<'h> Follow<'h> {
         options: &'h Options,
         view: &'h mut dyn View,
         signals: Option<&'h Signals>,
+        ringer: Option<&'h Ringer<'h>>,
     ) -> Result<Follow<'h>, Failure> {
         let queue =
             EventQueue::open(host, OpenFlags::empty()).map_err(Failure::kernel("opening an event queue"))?;
@@ -124,6 +132,9 @@ impl<'h> Follow<'h> {
             text: Vec::with_capacity(512),
             rest: Vec::with_capacity(512),
             signals,
+            ringer,
+            delays: Delays::default(),
+            serials: 0,
             replaced: Vec::new(),
             alone: None,
             root: None,
@@ -173,6 +184,8 @@ impl<'h> Follow<'h> {
             }
             Started::Born { process } => task.process = process,
         }
+        self.serials += 1;
+        task.serial = self.serials;
         let fd = task.trace.handle().fd();
         let key = self.tasks.insert(task);
         self.by_pid.insert(pid, key);
@@ -194,15 +207,18 @@ impl<'h> Follow<'h> {
         const CODE_32: u64 = 0x23;
         let calls = &self.options.calls;
         let Some(exec) = calls.tables()[0].iter().find(|call| call.name == "execve") else { return };
-        if self.command.is_empty() || !self.options.shows(0, exec.number) {
+        let paths = &self.options.paths;
+        let hidden = !paths.is_empty()
+            && !self.command.first().is_some_and(|name| paths.iter().any(|path| path == name.as_bytes()));
+        if self.command.is_empty() || !self.options.shows(0, exec.number) || hidden {
             return;
         }
-        let (number, limit) = (exec.number, self.options.show.limit);
+        let (number, show) = (exec.number, self.options.show_of(0, exec.number));
         let task = &mut self.tasks[key];
         let Ok(regs) = task.registers() else { return };
         let mut text = Vec::new();
         let narrow = regs.cs == CODE_32;
-        if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, limit) {
+        if !put_exec(&mut text, &self.command, task.memory(), regs.rsp, narrow, show) {
             return;
         }
         if self.options.whole {
@@ -216,16 +232,17 @@ impl<'h> Follow<'h> {
             let view = CallView { name, number, abi: 0, id: 0, words: open.words, text: &text };
             self.tell(key, None, What::Begins(view));
         }
-        self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
+        self.tell_end(key, None, &open, &End::EXEC);
     }
 
     /// Until the last task has ended.
     pub fn to_the_end(&mut self) -> Result<(), Failure> {
         while !self.tasks.is_empty() && self.left_at.is_none() {
+            self.end_delays()?;
             self.view.idle(self.tasks.len());
             match self.next_ready() {
                 Ok(key) => self.drain(key)?,
-                Err(Errno::EINTR) => {}
+                Err(Errno::EINTR) => {} // rung: somebody's delay is over
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
             }
@@ -240,7 +257,8 @@ impl<'h> Follow<'h> {
     /// A task with events; or the only one there is, whose read will wait. The queue keeps what it is not asked for.
     fn next_ready(&mut self) -> Result<usize, Errno> {
         let mut keys = self.tasks.iter().map(|(key, _)| key);
-        let only = keys.next().filter(|_| keys.next().is_none());
+        // A task that is held for a while has nothing to read; what ends that is a ring.
+        let only = keys.next().filter(|_| keys.next().is_none() && self.delays.is_empty());
         if only != self.alone {
             let waits = [(self.alone, OpenFlags::O_NONBLOCK), (only, OpenFlags::empty())];
             for (key, flags) in waits {
@@ -275,7 +293,7 @@ impl<'h> Follow<'h> {
                 self.now = self.options.clock.now();
             }
             // None at all means: stopped, and everything was read.
-            let mut held = count == 0;
+            let mut held = count == 0 && !self.tasks[key].delayed;
             for event in &events[..count] {
                 held |= is_stop(event);
                 match self.act(key, event) {
@@ -287,11 +305,30 @@ impl<'h> Follow<'h> {
                     Next::Left => return Ok(()),
                 }
             }
-            if held {
+            if held && !self.delays_it(key) {
                 self.let_go(key)?;
             }
             if count < BATCH || self.alone.is_some() {
                 return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a rule holds it for a while. Where nobody can say when that is over, it goes on at once.
+    fn delays_it(&mut self, key: usize) -> bool {
+        let Some(task) = self.tasks.get_mut(key) else { return false };
+        let Some(time) = task.delay.take() else { return false };
+        task.delayed = self.delays.add(time, key, task.serial, self.ringer);
+        task.delayed
+    }
+
+    fn end_delays(&mut self) -> Result<(), Failure> {
+        while let Some((key, serial)) = self.delays.take() {
+            // Killed meanwhile, its key may be another's.
+            if let Some(task) = self.tasks.get_mut(key).filter(|task| task.serial == serial) {
+                task.delayed = false;
+                self.let_go(key)?;
             }
         }
         Ok(())
@@ -315,7 +352,7 @@ impl<'h> Follow<'h> {
         }
         let task = &self.tasks[key];
         let all = self.options.whole || self.options.select.is_all();
-        if !all && task.calls.is_empty() && task.leave_at.is_none() {
+        if !all && task.calls.is_empty() && task.leave_at.is_none() && task.delay_exit.is_none() {
             mask.remove(PtraceFlags::STOP_POST_SYSCALL);
         }
         if task.skip {
@@ -374,7 +411,8 @@ impl<'h> Follow<'h> {
         let (signal, handler) = (Signal(event.a as u8), event.b);
         if self.options.whole || self.options.signals.has_signal(signal) {
             let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
-            self.tell(key, pc, What::Signal { signal, handler });
+            let info = if self.needs.origins { self.tasks[key].siginfo().ok() } else { None };
+            self.tell(key, pc, What::Signal { signal, handler, info: info.as_ref() });
         }
     }
 
@@ -447,7 +485,7 @@ impl<'h> Follow<'h> {
         while let Some(open) = self.tasks[key].calls.pop() {
             let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {
-                self.tell_end(key, None, &open, Outcome::Value(0), b"", b"0", false);
+                self.tell_end(key, None, &open, &End::EXEC);
             }
         }
         self.tell(key, None, What::Image);

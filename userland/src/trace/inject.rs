@@ -1,7 +1,9 @@
 //! `-e inject=SET:…` and `-e fault=SET:…`: calls that are not made, with a result of our choosing, and signals sent at them.
 //!
-//! A rule is counted per task. A result is written to the result register at PRE, and IGNORE in the write that resumes
+//! Or that are made late: the task is held before or after them ([`super::delay`]). A rule is counted per task. A result is written to the result register at PRE, and IGNORE in the write that resumes
 //! makes the machine skip the call.
+
+use std::time::Duration;
 
 use kernel_model::abi::Signal;
 use nix::errno::Errno;
@@ -18,13 +20,15 @@ pub enum BadRule {
     #[error(transparent)]
     Calls(#[from] BadExpression),
     /// It does nothing.
-    #[error("`{0}` does nothing to the calls: add :error=ERRNO, :retval=N or :signal=SIG")]
+    #[error(
+        "`{0}` does nothing to the calls: add :error=ERRNO, :retval=N, :signal=SIG, :delay_enter=TIME or :delay_exit=TIME"
+    )]
     Nothing(String),
     /// `error` and `retval`.
     #[error("a call cannot have both an error and a result: `{0}`")]
     Both(String),
     /// What could be, and is not.
-    #[error("`{0}` is not supported yet; there are error, retval, signal, when")]
+    #[error("`{0}` is not supported; there are error, retval, signal, delay_enter, delay_exit, when")]
     Unsupported(String),
     /// Anything else.
     #[error("`{word}` in `{rule}` is not understood: {why}")]
@@ -85,6 +89,10 @@ pub struct Action {
     pub result: Option<i64>,
     /// The task gets a signal at its entry.
     pub signal: Option<Signal>,
+    /// It is held so long before the call.
+    pub delay_enter: Option<Duration>,
+    /// It is held so long after it.
+    pub delay_exit: Option<Duration>,
 }
 
 impl Rule {
@@ -140,10 +148,19 @@ impl Rule {
                         When::parse(value).ok_or_else(|| bad("FIRST, FIRST+, FIRST+STEP or FIRST..LAST"))?;
                     rule.when = when;
                 }
-                "delay_enter" | "delay_exit" | "syscall" | "poke_enter" | "poke_exit" => {
+                "delay_enter" | "delay_exit" => {
+                    let time = duration(value)
+                        .ok_or_else(|| bad("microseconds, or a number with ns, us, ms or s after it"))?;
+                    let delay = match key {
+                        "delay_enter" => &mut rule.action.delay_enter,
+                        _ => &mut rule.action.delay_exit,
+                    };
+                    *delay = Some(time);
+                }
+                "syscall" | "poke_enter" | "poke_exit" => {
                     return Err(BadRule::Unsupported(key.to_owned()));
                 }
-                _ => return Err(bad("there are error, retval, signal, when")),
+                _ => return Err(bad("there are error, retval, signal, delay_enter, delay_exit, when")),
             }
         }
         Ok(rule)
@@ -163,6 +180,22 @@ fn errno(text: &str) -> Option<i32> {
             _ => format!("{:?}", Errno::from_raw(number)) == text,
         }),
     }
+}
+
+/// `1500`, in microseconds; `1.5ms`.
+fn duration(text: &str) -> Option<Duration> {
+    let number = text.trim_end_matches(|letter: char| letter.is_ascii_alphabetic());
+    let seconds = match &text[number.len()..] {
+        "ns" => 1e-9,
+        "us" | "" => 1e-6,
+        "ms" => 1e-3,
+        "s" => 1.0,
+        _ => return None,
+    };
+    if !number.starts_with(|first: char| first.is_ascii_digit()) {
+        return None;
+    }
+    Duration::try_from_secs_f64(number.parse::<f64>().ok()? * seconds).ok()
 }
 
 fn integer(text: &str) -> Option<i64> {
@@ -200,12 +233,14 @@ mod tests {
     #[test]
     fn results_signals_and_refusals() {
         let action = |text: &str| inject(text).unwrap().action;
-        assert_eq!(action("close:error=EIO"), Action { result: Some(-5), signal: None });
-        assert_eq!(action("close:retval=0x10"), Action { result: Some(16), signal: None });
-        assert_eq!(
-            action("read,write:signal=USR1:when=2+"),
-            Action { result: None, signal: Some(Signal::USR1) }
-        );
+        let nothing = Action::default();
+        assert_eq!(action("close:error=EIO"), Action { result: Some(-5), ..nothing });
+        assert_eq!(action("close:retval=0x10"), Action { result: Some(16), ..nothing });
+        let signal = Action { signal: Some(Signal::USR1), ..nothing };
+        assert_eq!(action("read,write:signal=USR1:when=2+"), signal);
+        let (enter, exit) = (Some(Duration::from_micros(5)), Some(Duration::from_micros(1500)));
+        let delays = Action { delay_enter: enter, delay_exit: exit, ..nothing };
+        assert_eq!(action("close:delay_enter=5:delay_exit=1.5ms"), delays);
         assert_eq!(Rule::fault("close", &Calls::linux()).unwrap().action.result, Some(-38));
         for bad in [
             "close",
@@ -215,14 +250,17 @@ mod tests {
             "close:retval=-1",
             "close:when=0:error=EIO",
             "close:error=EIO:when=3..2",
-            "close:delay_enter=5",
+            "close:delay_enter=",
+            "close:delay_enter=-1",
+            "close:delay_enter=5m",
+            "close:delay_exit=1e300s",
             "clsoe:error=EIO",
             "close:x=1",
         ] {
             assert!(inject(bad).is_err(), "{bad}");
         }
         assert!(Rule::fault("close:retval=3", &Calls::linux()).is_err());
-        assert!(inject("close:delay_exit=5").unwrap_err().to_string().contains("not supported yet"));
+        assert!(inject("close:syscall=5").unwrap_err().to_string().contains("not supported"));
     }
 
     #[test]

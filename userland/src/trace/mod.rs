@@ -2,11 +2,14 @@
 //!
 //! [`run`] starts a command or attaches, then hands over to [`follow`], which reads events and keeps [`tasks`]; [`args`]
 //! and [`call`] have [`crate::decode`] make text of registers and memory. What happens is told to a [`view::View`], which is one of
-//! [`crate::format`] or [`summary`]; [`mod@print`] makes lines. [`inject`] is what `-e inject=` does to calls.
+//! [`crate::format`] or [`summary`]; [`mod@print`] makes lines. [`inject`] is what `-e inject=` does to calls,
+//! [`delay`] how they are made late, [`dump`] what `-e read=` adds.
 
 pub mod args;
 pub mod call;
 mod calls;
+pub mod delay;
+pub mod dump;
 pub mod first;
 pub mod follow;
 pub mod inject;
@@ -25,6 +28,7 @@ use kernel_model::abi::{Errno, Pid, Signal, Status};
 use kernel_model::client::read_text;
 use kernel_model::scheme::{Host, Program};
 
+pub use crate::decode::Show;
 use crate::diagnose::{self, Asker};
 use crate::failure::Failure;
 use crate::launch;
@@ -32,6 +36,7 @@ use crate::qualify::Set;
 use crate::select::Selection;
 use crate::signals::Signals;
 use crate::tables::Calls;
+use delay::Ringer;
 use follow::{Follow, LeftAt, Started};
 use inject::Rule;
 use view::View;
@@ -53,17 +58,6 @@ pub enum Target {
     Attach(Vec<Pid>),
 }
 
-/// How arguments are shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Show {
-    /// `-s`: the longest string.
-    pub limit: usize,
-    /// `-v`: structures, lists and the environment in full.
-    pub full: bool,
-    /// `-x`: 1, strings that are not text in hexadecimal; 2, all strings.
-    pub hex: u8,
-}
-
 /// How to trace.
 pub struct Options {
     /// Children too.
@@ -78,6 +72,16 @@ pub struct Options {
     pub signals: Set,
     /// Which ends of calls are shown.
     pub endings: Set,
+    /// Calls whose structures are abbreviated, if that was said.
+    pub abbreviated: Option<Selection>,
+    /// Calls whose arguments are shown as plain words.
+    pub raw: Selection,
+    /// Descriptors of which all that is read is shown.
+    pub read: Set,
+    /// The same of what is written.
+    pub written: Set,
+    /// Only calls about one of these files are shown, if there are any.
+    pub paths: Vec<Vec<u8>>,
     /// What is done to calls.
     pub rules: Vec<Rule>,
     /// The first process that is about to make one of these is left stopped there.
@@ -91,6 +95,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// How this call is shown.
+    pub fn show_of(&self, abi: u64, number: u64) -> Show {
+        let full = self.abbreviated.as_ref().map_or(self.show.full, |set| !set.has(abi, number));
+        Show { full, raw: self.raw.has(abi, number), ..self.show }
+    }
+
     /// Whether a call is told to the view.
     pub(crate) fn shows(&self, abi: u64, number: u64) -> bool {
         self.whole || self.select.has(abi, number)
@@ -123,11 +133,12 @@ pub fn run(
     options: &Options,
     view: &mut dyn View,
     signals: Option<&Signals>,
+    ringer: Option<&Ringer<'_>>,
 ) -> Result<End, Failure> {
     if options.whole {
-        return all(host, target, options, &mut whole::Shown::new(view, options), signals);
+        return all(host, target, options, &mut whole::Shown::new(view, options), signals, ringer);
     }
-    all(host, target, options, view, signals)
+    all(host, target, options, view, signals, ringer)
 }
 
 fn all(
@@ -136,8 +147,9 @@ fn all(
     options: &Options,
     view: &mut dyn View,
     signals: Option<&Signals>,
+    ringer: Option<&Ringer<'_>>,
 ) -> Result<End, Failure> {
-    let mut follow = Follow::new(host, options, view, signals)?;
+    let mut follow = Follow::new(host, options, view, signals, ringer)?;
     let root = match target {
         Target::Command(command) => {
             let root = launch::spawn(host, command)?;

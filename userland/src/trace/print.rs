@@ -172,6 +172,11 @@ impl Printer {
         self.put();
     }
 
+    /// Whole lines that belong to the one before.
+    pub fn lines(&mut self, text: &[u8]) {
+        self.output.put(text);
+    }
+
     /// A whole line about the tool's own doings.
     pub fn note(&mut self, text: &str) {
         self.interrupt();

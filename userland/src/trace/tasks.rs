@@ -1,7 +1,9 @@
 //! [`Task`]: what is known of one traced task, and the handles on it.
 
-use kernel_model::abi::{CallRecord, Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
-use kernel_model::client::{Call, Handle, Mem, Trace};
+use std::time::Duration;
+
+use kernel_model::abi::{CallRecord, Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result, SigInfo};
+use kernel_model::client::{Call, Handle, Mem, Trace, read_text, siginfo};
 use kernel_model::scheme::Host;
 use zerocopy::IntoBytes;
 
@@ -42,6 +44,14 @@ pub struct Task<'h> {
     pub skip: bool,
     /// It is to be left stopped before this call: number and ABI.
     pub leave_at: Option<(u64, u64)>,
+    /// Tells it from others that had or will have its key.
+    pub serial: u64,
+    /// It is held so long at the stop it is in.
+    pub delay: Option<Duration>,
+    /// It is being held for that time.
+    pub delayed: bool,
+    /// It will be, at the end of its call.
+    pub delay_exit: Option<Duration>,
     /// How often rules met it.
     pub counts: Counts,
     regs: Option<Handle<'h>>,
@@ -63,6 +73,10 @@ impl<'h> Task<'h> {
             stopped: false,
             skip: false,
             leave_at: None,
+            serial: 0,
+            delay: None,
+            delayed: false,
+            delay_exit: None,
             counts: Counts::default(),
             regs: None,
             call: None,
@@ -95,6 +109,11 @@ impl<'h> Task<'h> {
             self.regs = Some(self.trace.handle().dup("regs/int")?);
         }
         self.regs.as_ref().ok_or(Errno::EBADF)
+    }
+
+    /// What came with the signal it is held at.
+    pub fn siginfo(&self) -> Result<SigInfo> {
+        siginfo(&self.trace.handle().dup("siginfo")?)
     }
 
     /// `mem`.
@@ -138,5 +157,9 @@ impl Memory for TaskMemory<'_> {
             None => self.mem.insert(Mem::open(self.host, self.pid)?),
         };
         mem.read_at(address, buf)
+    }
+
+    fn descriptor(&mut self, path: &str) -> Option<Vec<u8>> {
+        read_text(self.host, &format!("proc:{}/{path}", self.pid)).ok()
     }
 }

@@ -7,9 +7,10 @@ use super::print::{Prefix, Style};
 use super::testing::{Captured, Fake, Step, event};
 use super::{End, Options, Target, run};
 use crate::failure::Failure;
-use crate::format::text::{Quiet, Text};
+use crate::format::text::Text;
 use crate::launch;
 use crate::qualify::Qualifiers;
+use crate::qualify::Quiet;
 use crate::tables::Calls;
 
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
@@ -38,10 +39,15 @@ pub(crate) fn options(follow: bool, expression: &str) -> Options {
     let all = Qualifiers::parse(&expression.split(' ').collect::<Vec<_>>(), &calls).unwrap();
     Options {
         follow,
-        show: super::Show { limit: 32, full: false, hex: 0 },
+        show: super::Show::DEFAULT,
         select: all.trace,
         signals: all.signals,
         endings: all.endings,
+        abbreviated: all.abbreviated,
+        raw: all.raw,
+        read: all.read,
+        written: all.written,
+        paths: Vec::new(),
         rules: all.rules,
         stop_at: None,
         calls,
@@ -61,7 +67,7 @@ fn traced(fake: &Fake, target: &Target, options: &Options) -> (String, Vec<Strin
     let prefix = if options.follow { Prefix::Always } else { Prefix::Never };
     let style = Style { prefix, ..Style::default() };
     let mut view = Text::new(captured.output(), style, Quiet::default(), false);
-    let end = run(fake, target, options, &mut view, None);
+    let end = run(fake, target, options, &mut view, None, None);
     assert_eq!(fake.left_open(), 0, "every handle is closed");
     (captured.text(), fake.log(), end)
 }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use kernel_model::abi::{Pid, Signal, Status};
+use kernel_model::abi::{Pid, SigInfo, Signal, Status};
 
 use super::moment::Moment;
 
@@ -30,6 +30,8 @@ pub struct Needs {
     pub times: bool,
     /// The program counter.
     pub pc: bool,
+    /// What comes with signals.
+    pub origins: bool,
     /// The names of program files.
     pub programs: bool,
     /// A call that its task died in is told to have ended, without a result.
@@ -87,6 +89,8 @@ pub struct Ended<'a> {
     pub rest: &'a [u8],
     /// The result as text.
     pub result: &'a [u8],
+    /// Whole lines that show what it moved.
+    pub dump: &'a [u8],
     /// When it began; `None`: before the session.
     pub began: Option<Moment>,
     /// From event to event.
@@ -122,6 +126,8 @@ pub enum What<'a> {
         signal: Signal,
         /// 0 default, 1 ignored, `u64::MAX` some handler, else its address.
         handler: u64,
+        /// What came with it, if needed and known.
+        info: Option<&'a SigInfo>,
     },
     /// It made a task.
     Born {

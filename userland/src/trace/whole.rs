@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use super::Options;
 use super::moment::Moment;
 use super::view::{CallView, Ended, Happened, Needs, View, What};
+use super::{Options, Show};
 
-/// The longest strings, and lists, that a recording has.
-pub const RECORDED: usize = 1024;
+/// What a recording has: strings and lists up to this length. What `-v` and `-y` read besides is there if they were given.
+pub const RECORDED: Show = Show { limit: 1024, ..Show::DEFAULT };
 
 /// Times come from here.
 #[derive(Clone, Debug, Default)]
@@ -73,7 +73,7 @@ impl<'v> Shown<'v> {
 
 impl View for Shown<'_> {
     fn needs(&self) -> Needs {
-        Needs { arguments: true, times: true, pc: true, programs: true, ..self.needs }
+        Needs { arguments: true, times: true, pc: true, origins: true, programs: true, ..self.needs }
     }
 
     fn tell(&mut self, happened: &Happened<'_>) {
@@ -94,12 +94,14 @@ impl View for Shown<'_> {
                     if self.needs.arguments { (ended.rest, ended.result) } else { (&b""[..], &b""[..]) };
                 let spent = ended.spent.filter(|_| self.needs.times);
                 let call = self.call(&ended.call);
-                let ended = Ended { call, outcome, rest, result, began, spent, injected, cut };
+                let dump = ended.dump;
+                let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, cut };
                 self.view.tell(&tell(What::Ends(ended)));
             }
             What::Joins(joined) => self.view.tell(&tell(What::Joins(*joined))),
-            What::Signal { signal, handler } => {
-                self.view.tell(&tell(What::Signal { signal: *signal, handler: *handler }));
+            What::Signal { signal, handler, info } => {
+                let info = info.filter(|_| self.needs.origins);
+                self.view.tell(&tell(What::Signal { signal: *signal, handler: *handler, info }));
             }
             What::Born { child, process } => {
                 self.view.tell(&tell(What::Born { child: *child, process: *process }));

@@ -9,7 +9,8 @@ use nix::unistd::execv;
 
 use crate::{me, own_path, say, waited};
 
-fn to(args: &[&str]) -> Result<i32> {
+/// Becomes another program.
+pub(crate) fn to(args: &[&str]) -> Result<i32> {
     let args: Vec<CString> = args.iter().map(|arg| CString::new(*arg).expect("no NUL")).collect();
     match execv(&args[0], &args) {
         Ok(never) => match never {},

@@ -1,6 +1,7 @@
 //! Real programs to be traced, one per subcommand. Each prints every errno, wait status and signal count that it sees,
 //! and no pid or time, so that a traced run can be compared with an untraced one byte for byte.
 
+mod acts;
 mod attachee;
 mod deaths;
 mod dump;
@@ -13,6 +14,7 @@ mod pipes;
 mod signals;
 mod stops;
 mod timers;
+mod torture;
 mod workload;
 
 use std::fs::File;
@@ -119,6 +121,11 @@ fn main() {
         "pread" => workload::pread(number(1), args[2]),
         "read-all" => workload::read_all(args[1]),
         "fork-exec" => workload::fork_exec(number(1)),
+        "act" => acts::act(args[1]),
+        "go" => acts::go(args[1]),
+        "beside" => acts::beside(&args[1..]),
+        "torture" => torture::act(args[1]),
+        "torture-again" => torture::again(number(1)),
         "attachee" => attachee::serve(number(1)),
         "napper" => attachee::nap(),
         other => panic!("no guest {other}"),
