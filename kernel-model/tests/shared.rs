@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceFlags, Signal};
+use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceFlags, SigInfo, Signal};
 use kernel_model::client::Trace;
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::machine::{
-    CallName, CallValues, Demand, Detail, Facts, Filter, Leave, Machine, OnDeath, RegSet, Report, Result,
-    Task, Verdict, Wait, Wake,
+    CallName, CallValues, Demand, Detail, Facts, Filter, Leave, Machine, Medium, OnDeath, RegSet, Report,
+    Result, Task, Verdict, Wait, Wake, Which,
 };
 use kernel_model::scheme::{Caller, Host, Program, Scheme};
 use kernel_model::shared::{Client, Shared};
@@ -124,6 +124,15 @@ impl Machine for Sleepy {
     }
     fn start(&mut self, pid: Pid) -> Result<u64> {
         self.sim.start(pid)
+    }
+    fn siginfo(&mut self, task: Task) -> Result<Option<SigInfo>> {
+        self.sim.siginfo(task)
+    }
+    fn descriptor(&mut self, pid: Pid, which: Which) -> Result<Option<Vec<u8>>> {
+        self.sim.descriptor(pid, which)
+    }
+    fn descriptor_facts(&mut self, pid: Pid, which: Which) -> Result<Option<Medium>> {
+        self.sim.descriptor_facts(pid, which)
     }
     fn threads(&mut self, pid: Pid) -> Result<Vec<Pid>> {
         self.sim.threads(pid)
