@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::{Rule, Violation, violated};
 use crate::abi::{Pid, PtraceEvent, PtraceFlags};
+use crate::front::bit_of;
 use crate::machine::Report;
 use crate::scenario::script::word;
 
@@ -84,20 +85,17 @@ impl Ledger {
             return violated(Rule::HeldIsHeld, format!("{name} reports {report:?}"));
         }
         let Some(account) = self.accounts.get_mut(&pid) else { return Ok(()) };
-        let (bit, value) = match report {
-            Report::CallEntry => (PtraceFlags::STOP_PRE_SYSCALL, 0),
-            Report::CallExit => (PtraceFlags::STOP_POST_SYSCALL, 0),
-            Report::Signal => (PtraceFlags::STOP_SIGNAL, 0),
-            Report::Step => (PtraceFlags::STOP_SINGLESTEP, 0),
-            Report::Trap => (PtraceFlags::STOP_BREAKPOINT, 0),
-            Report::Exiting { status } => (PtraceFlags::STOP_EXIT, u64::from(status.0)),
-            Report::Born { pid, .. } => (PtraceFlags::EVENT_CLONE, u64::from(pid.0)),
-            Report::Image { former } => (PtraceFlags::EVENT_IMAGE, u64::from(former.0)),
-            Report::GroupStop { signal } => (PtraceFlags::EVENT_JOBSTOP, u64::from(signal.0)),
-            Report::Gone { status } => {
-                (PtraceFlags::EVENT_DEATH, status.map_or(u64::MAX, |status| u64::from(status.0)))
-            }
-            Report::Interrupt => (PtraceFlags::empty(), 0),
+        let bit = match report {
+            Report::Interrupt => PtraceFlags::empty(), // told only to who asked: below
+            _ => bit_of(report.kind()),
+        };
+        let value = match report {
+            Report::Exiting { status } => status.0.into(),
+            Report::Born { pid, .. } => pid.0.into(),
+            Report::Image { former } => former.0.into(),
+            Report::GroupStop { signal } => signal.0.into(),
+            Report::Gone { status } => status.map_or(u64::MAX, |status| status.0.into()),
+            _ => 0,
         };
         if matches!(report, Report::Interrupt | Report::GroupStop { .. })
             && account.asked.take() == Some(true)

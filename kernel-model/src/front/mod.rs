@@ -14,6 +14,7 @@ mod text;
 mod words;
 
 pub(crate) use events::{Queues, subscribe};
+pub(crate) use redox::bit_of;
 
 use crate::abi::{CallRecord, Errno, EventFlags, OpenFlags, Pid, Result, SigInfo, Stat};
 use crate::core::{ClientId, Core, Identity, Policy, SeatId, WaiterId};

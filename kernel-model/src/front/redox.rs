@@ -47,8 +47,13 @@ pub(super) fn order(mask: PtraceFlags) -> Order {
     }
 }
 
+/// The bit that asks for a kind of report, and tells of it; none for a kind that no mask knows.
+pub(crate) fn bit_of(kind: Demand) -> PtraceFlags {
+    KINDS.iter().find(|(_, known)| *known == kind).map_or(PtraceFlags::empty(), |(bit, _)| *bit)
+}
+
 fn record(notice: &Notice) -> PtraceEvent {
-    let cause = KINDS.iter().find(|(_, kind)| *kind == notice.kind).map_or(0, |(bit, _)| bit.bits());
+    let cause = bit_of(notice.kind).bits();
     let event = PtraceEvent { cause, a: notice.value, ..PtraceEvent::default() };
     match notice.detail {
         Detail::Call { number, id, abi } => PtraceEvent { d: number, e: id, f: abi, ..event },
