@@ -1,13 +1,13 @@
 //! What to do with a call that is about to be made: [`Call::plan`]. Nothing, mostly; else new arguments, a result in its
 //! place, or an errno.
 
-use kernel_model::abi::{Errno, IntRegisters};
+use kernel_model::abi::{CallRecord, Errno};
 
 use super::backing::Intent;
 use super::calls::{Last, PathArgument, Rule, Special, Use};
 use super::mounts::{Place, Rights};
 use super::rewrite::Change;
-use super::task::{After, Cwd, Task, argument};
+use super::task::{After, Cwd, Task};
 use super::walk::{Asker, EACCES, EROFS, EXDEV, Found, Scope, Start, Stop, World};
 use super::{look, procfs};
 
@@ -38,7 +38,7 @@ impl Plan {
 pub(super) struct Call<'c, 'h> {
     pub(super) world: &'c World,
     pub(super) task: &'c mut Task<'h>,
-    pub(super) regs: IntRegisters,
+    pub(super) record: CallRecord,
     pub(super) abi: u64,
     /// Counts changes of current directories.
     pub(super) generation: u64,
@@ -82,7 +82,7 @@ impl Call<'_, '_> {
     }
 
     pub(super) fn argument(&self, index: usize) -> u64 {
-        argument(&self.regs, self.abi, index)
+        self.record.args[index]
     }
 
     /// Calls whose paths are all that matters.

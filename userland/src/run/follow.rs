@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::abi::{Errno, F_SETFL, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::client::EventQueue;
 use kernel_model::scheme::Host;
 use slab::Slab;
@@ -53,6 +53,8 @@ pub(super) struct Follow<'h> {
     ringer: &'h Ringer<'h>,
     report: Reporter,
     signals: Option<&'h Signals>,
+    /// The only task, if its reads wait.
+    alone: Option<usize>,
     root: Option<Pid>,
     root_status: Option<Status>,
     /// Counts what may change a current directory or its name.
@@ -82,6 +84,7 @@ impl<'h> Follow<'h> {
             ringer,
             report,
             signals,
+            alone: None,
             root: None,
             root_status: None,
             generation: 0,
@@ -117,8 +120,8 @@ impl<'h> Follow<'h> {
     /// Until the last task has ended.
     pub(super) fn serve(&mut self) -> Result<(), Failure> {
         while !self.tasks.is_empty() {
-            match self.queue.next() {
-                Ok(report) => self.drain(report.data as usize)?,
+            match self.next_ready() {
+                Ok(key) => self.drain(key)?,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
@@ -128,6 +131,26 @@ impl<'h> Follow<'h> {
             }
         }
         Ok(())
+    }
+
+    /// A task with events; or the only one there is, whose read will wait, unless it waits for a mount itself.
+    fn next_ready(&mut self) -> Result<usize, Errno> {
+        let mut tasks = self.tasks.iter();
+        let only = tasks.next().filter(|(_, task)| tasks.next().is_none() && task.waiting.is_none());
+        let only = only.map(|(key, _)| key);
+        if only != self.alone {
+            for (key, flags) in [(self.alone, OpenFlags::O_NONBLOCK), (only, OpenFlags::empty())] {
+                if let Some(task) = key.and_then(|key| self.tasks.get(key)) {
+                    let fd = task.trace.handle().fd();
+                    self.host.fcntl(fd, F_SETFL, flags.bits().into())?;
+                }
+            }
+            self.alone = only;
+        }
+        match only {
+            Some(key) => Ok(key),
+            None => self.queue.next().map(|report| report.data as usize),
+        }
     }
 
     fn drain(&mut self, key: usize) -> Result<(), Failure> {
@@ -140,6 +163,7 @@ impl<'h> Follow<'h> {
                     self.forget(key);
                     return Ok(());
                 }
+                Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "reading events", errno }),
             };
             if count == 0 {
@@ -158,7 +182,7 @@ impl<'h> Follow<'h> {
             if held {
                 self.let_go(key)?;
             }
-            if count < BATCH {
+            if count < BATCH || self.alone.is_some() {
                 return Ok(());
             }
         }
@@ -199,8 +223,8 @@ impl<'h> Follow<'h> {
         let task = &mut self.tasks[key];
         task.undo = None;
         let rule = self.calls.get(abi, number);
-        let Ok(regs) = task.registers() else { return true }; // it is dying
-        let mut call = Call { world: self.world, task, regs, abi, generation: self.generation };
+        let Ok(record) = task.call() else { return true }; // it is dying
+        let mut call = Call { world: self.world, task, record, abi, generation: self.generation };
         let plan = match call.plan(rule) {
             Ok(plan) => plan,
             Err(Stop::Errno(errno)) => Plan::fail(errno),
@@ -214,10 +238,12 @@ impl<'h> Follow<'h> {
         match plan {
             Plan::Go => {}
             Plan::Skip(result) => {
+                let Ok(regs) = task.registers() else { return true };
                 let regs = kernel_model::abi::IntRegisters { rax: result as u64, ..regs };
                 task.skip = task.set_registers(&regs).is_ok();
             }
             Plan::Change(change) => {
+                let Ok(regs) = task.registers() else { return true };
                 let change = if task.low.is_none() && needs_low_memory(&regs, abi, &change) {
                     map_low()
                 } else {
@@ -382,6 +408,9 @@ impl<'h> Follow<'h> {
 
     fn forget(&mut self, key: usize) {
         let task = self.tasks.remove(key);
+        if self.alone == Some(key) {
+            self.alone = None; // the key will be another's
+        }
         if self.by_pid.get(&task.pid) == Some(&key) {
             self.by_pid.remove(&task.pid);
         }

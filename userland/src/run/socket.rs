@@ -91,7 +91,7 @@ impl Call<'_, '_> {
     }
 
     fn is_bind(&self) -> bool {
-        matches!((self.abi, self.regs.rax), (0, 49) | (1, 361))
+        matches!((self.abi, self.record.number), (0, 49) | (1, 361))
     }
 
     /// The name in a `struct msghdr`, and its length.

@@ -1,7 +1,7 @@
 //! [`Task`]: one traced task, the handles on it, and what has been done to the call it is in.
 
-use kernel_model::abi::{Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
-use kernel_model::client::{Handle, Mem, Trace};
+use kernel_model::abi::{CallRecord, Errno, IntRegisters, OpenFlags, Pid, PtraceFlags, Result};
+use kernel_model::client::{Call, Handle, Mem, Trace};
 use kernel_model::scheme::Host;
 use zerocopy::IntoBytes;
 
@@ -80,6 +80,7 @@ pub(super) struct Task<'h> {
     /// Memory of its own, below 4 GiB, for strings of 32-bit calls of 64-bit programs.
     pub(super) low: Option<u64>,
     host: &'h dyn Host,
+    call: Option<Call<'h>>,
     regs: Option<Handle<'h>>,
     mem: Option<Mem<'h>>,
 }
@@ -100,6 +101,7 @@ impl<'h> Task<'h> {
             stopped: false,
             low: None,
             host,
+            call: None,
             regs: None,
             mem: None,
         })
@@ -110,12 +112,21 @@ impl<'h> Task<'h> {
         self.pid = pid;
         self.undo = None;
         self.low = None;
+        self.call = None;
         self.regs = None;
         self.mem = None;
     }
 
     pub(super) fn resume(&self, mask: PtraceFlags) -> Result<()> {
         self.trace.resume(mask)
+    }
+
+    /// The call it is stopped at: cheaper than registers, which most calls do not need.
+    pub(super) fn call(&mut self) -> Result<CallRecord> {
+        match &self.call {
+            Some(call) => call.get(),
+            None => self.call.insert(self.trace.call()?).get(),
+        }
     }
 
     fn register_file(&mut self) -> Result<&Handle<'h>> {
@@ -173,15 +184,7 @@ pub(super) fn word_size(abi: u64) -> usize {
     if abi == 0 { 8 } else { 4 }
 }
 
-/// An argument of a call by its index.
-pub(super) fn argument(regs: &IntRegisters, abi: u64, index: usize) -> u64 {
-    match abi {
-        0 => [regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9][index],
-        _ => [regs.rbx, regs.rcx, regs.rdx, regs.rsi, regs.rdi, regs.rbp][index] & 0xffff_ffff,
-    }
-}
-
-/// Sets it.
+/// Sets an argument of a call by its index.
 pub(super) fn set_argument(regs: &mut IntRegisters, abi: u64, index: usize, value: u64) {
     let place = match (abi, index) {
         (0, 0) => &mut regs.rdi,
