@@ -33,6 +33,7 @@ const WAYS: [Way; 5] = [
 const WORKLOADS: [(&str, u32); 3] = [("getppid", 300_000), ("open-close", 20_000), ("fork-exec", 300)];
 
 fn main() -> std::io::Result<()> {
+    tracer::tracefd(); // built before anything is measured
     let whole = std::env::args().any(|arg| arg == "--bench");
     let rounds = match std::env::var("OVERHEAD_ROUNDS") {
         Ok(text) => text.parse().map_err(std::io::Error::other)?,

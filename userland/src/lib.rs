@@ -28,6 +28,7 @@ pub mod launch;
 pub mod numbers;
 pub mod output;
 pub mod qualify;
+pub mod ready;
 pub mod run;
 pub mod schemes;
 pub mod select;

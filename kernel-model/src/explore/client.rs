@@ -122,7 +122,7 @@ impl World {
                 self.next(n, answer)
             }
             (Act::Wait { .. }, Some(pid)) => match self.kernel.wait(id, pid, true) {
-                Step::Wait(waiter) => self.sleep(n, Waits::On(waiter)),
+                Step::Wait(waiter) => self.park(n, Waits::On(waiter)),
                 Step::Done(answer) => self.next(n, answer.map(drop)),
             },
             (Act::Regs { .. }, Some(pid)) => self.regs(n, pid),
@@ -144,7 +144,7 @@ impl World {
         }
     }
 
-    pub(super) fn sleep(&mut self, n: usize, waits: Waits) -> String {
+    pub(super) fn park(&mut self, n: usize, waits: Waits) -> String {
         self.parties[n].waits = waits;
         "waits".into()
     }
@@ -184,7 +184,7 @@ impl World {
             // Whoever began to write the mask may count on it.
             Step::Done(Ok(_)) => self.ledger.write(pid, mask),
             Step::Done(Err(errno)) => return self.next(n, Err(errno)),
-            Step::Wait(waiter) => return self.sleep(n, Waits::On(waiter)),
+            Step::Wait(waiter) => return self.park(n, Waits::On(waiter)),
         }
         if half { "the task is let go".into() } else { self.next(n, Ok(())) }
     }

@@ -62,7 +62,7 @@ impl World {
         match self.kernel.read(id, fd, &mut [0; size_of::<IntRegisters>()]) {
             Step::Wait(waiter) => {
                 self.parties[n].regs = Some(fd);
-                self.sleep(n, Waits::On(waiter))
+                self.park(n, Waits::On(waiter))
             }
             Step::Done(answer) => {
                 self.parties[n].regs = None;

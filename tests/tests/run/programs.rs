@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use conformance::harness::{Outcome, Suite, ensure, same};
-use conformance::needs::{Need, find_program};
+use conformance::needs::Need;
 use conformance::tracer::tracefd;
 
-/// Lines that only read; the current directory is the tree.
+/// Programs, and lines that only read; the current directory is the tree.
 const READING: &[(&str, &str)] = &[
     ("cat", "cat f sub/g deep/er/h"),
     ("cp", "cp -r . $OUT/copy && diff -r . $OUT/copy && ls -R $OUT/copy"),
@@ -54,7 +54,8 @@ const WRITING: &[(&str, &str)] = &[
 
 /// One test for each scheme.
 pub(crate) fn add(suite: &mut Suite) {
-    let needs = [Need::Tracefd, Need::Program("git"), Need::Program("sqlite3"), Need::Program("tar")];
+    let programs = READING.iter().chain(WRITING).map(|&(program, _)| Need::Program(program));
+    let needs: Vec<Need> = std::iter::once(Need::Tracefd).chain(programs).collect();
     suite.test("programs_over_dir", &needs, || {
         reading(|tree| Ok((format!("dir:{}:ro", tree.display()), None)))
     });
@@ -69,8 +70,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.test("programs_over_overlay", &needs, || {
         reading(|tree| Ok((format!("overlay:{}:", tree.display()), None)))
     });
-    let python = [&needs[..], &[Need::Program("python3")]].concat();
-    suite.test("programs_over_http", &python, || {
+    suite.test("programs_over_http", &needs, || {
         reading(|tree| {
             let (server, port) = Server::start(tree)?;
             Ok((format!("http://127.0.0.1:{port}/"), Some(server)))
@@ -173,15 +173,11 @@ fn mounted(mount: &str, out: &str, line: &str) -> std::io::Result<String> {
     Ok(said(command)?.replace("/tracefd-v", "@").replace(out, "OUT"))
 }
 
-fn available(lines: &'static [(&str, &str)]) -> impl Iterator<Item = &'static str> {
-    lines.iter().filter(|(program, _)| find_program(program).is_some()).map(|(_, line)| *line)
-}
-
 fn reading(mount: impl FnOnce(&Path) -> std::io::Result<(String, Option<Server>)>) -> Outcome {
     let scratch = tempfile::tempdir()?;
     let tree = tree(scratch.path())?;
     let (mount, _server) = mount(&tree)?;
-    for line in available(READING) {
+    for (_, line) in READING {
         let out = tempfile::tempdir()?;
         let real = native(&tree, out.path(), line)?;
         same(line, &real, &mounted(&mount, "/tracefd-out", line)?)?;
@@ -191,7 +187,7 @@ fn reading(mount: impl FnOnce(&Path) -> std::io::Result<(String, Option<Server>)
 }
 
 fn writing(mount: impl Fn(&Path) -> String) -> Outcome {
-    for line in available(WRITING) {
+    for (_, line) in WRITING {
         let (real, other) = (tempfile::tempdir()?, tempfile::tempdir()?);
         let (real, other) = (tree(real.path())?, tree(other.path())?);
         let expected = native(&real, Path::new("/nowhere"), line)?;

@@ -88,8 +88,8 @@ fn own_pid() -> Outcome {
 struct Victim(Child);
 
 impl Victim {
-    /// Asleep, and past its start.
-    fn asleep() -> std::io::Result<Victim> {
+    /// It waits for a signal, and is past its start.
+    fn waiting() -> std::io::Result<Victim> {
         let guest = tracer::own_program("guest");
         let mut child = Command::new(guest).arg("napper").stdout(Stdio::piped()).spawn()?;
         BufReader::new(child.stdout.take().expect("piped")).read_line(&mut String::new())?;
@@ -120,7 +120,7 @@ fn zombie() -> Outcome {
 }
 
 fn already_traced() -> Outcome {
-    let victim = Victim::asleep()?;
+    let victim = Victim::waiting()?;
     let pid = nix::unistd::Pid::from_raw(victim.pid());
     nix::sys::ptrace::seize(pid, nix::sys::ptrace::Options::empty())?;
     // The tracer is this thread; its process is what people know.
@@ -145,13 +145,13 @@ fn as_nobody(options: &[&str]) -> std::io::Result<Ended> {
 }
 
 fn no_permission() -> Outcome {
-    let victim = Victim::asleep()?;
+    let victim = Victim::waiting()?;
     let pid = victim.pid().to_string();
     refused(&as_nobody(&["-p", &pid])?, OWN, &[&pid, "permi"])
 }
 
 fn yama() -> Outcome {
-    let victim = Victim::asleep()?;
+    let victim = Victim::waiting()?;
     let pid = victim.pid().to_string();
     refused(&as_nobody(&["-p", &pid])?, OWN, &[&pid, "ptrace_scope"])
 }

@@ -5,9 +5,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use kernel_model::abi::{Errno, F_SETFL, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
-use kernel_model::client::EventQueue;
-use kernel_model::scheme::Host;
+use kernel_model::abi::{Errno, Pid, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::scheme::{Fd, Host};
 use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -20,6 +19,7 @@ use super::task::{After, Cwd, Task, Undo};
 use super::walk::{Ask, Stop, World};
 use super::{look, socket};
 use crate::failure::Failure;
+use crate::ready::Ready;
 use crate::signals::Signals;
 use crate::trace::delay::Ringer;
 
@@ -45,7 +45,7 @@ struct Answer {
 
 pub(super) struct Follow<'h> {
     host: &'h dyn Host,
-    queue: EventQueue<'h>,
+    ready: Ready<'h>,
     tasks: Slab<Task<'h>>,
     by_pid: HashMap<Pid, usize>,
     world: &'h World,
@@ -53,8 +53,6 @@ pub(super) struct Follow<'h> {
     ringer: &'h Ringer<'h>,
     report: Reporter,
     signals: Option<&'h Signals>,
-    /// The only task, if its reads wait.
-    alone: Option<usize>,
     root: Option<Pid>,
     root_status: Option<Status>,
     /// Counts what may change a current directory or its name.
@@ -72,11 +70,10 @@ impl<'h> Follow<'h> {
         report: Reporter,
         signals: Option<&'h Signals>,
     ) -> Result<Follow<'h>, Failure> {
-        let queue =
-            EventQueue::open(host, OpenFlags::empty()).map_err(Failure::kernel("opening an event queue"))?;
+        let ready = Ready::new(host).map_err(Failure::kernel("opening an event queue"))?;
         Ok(Follow {
             host,
-            queue,
+            ready,
             tasks: Slab::new(),
             by_pid: HashMap::new(),
             world,
@@ -84,7 +81,6 @@ impl<'h> Follow<'h> {
             ringer,
             report,
             signals,
-            alone: None,
             root: None,
             root_status: None,
             generation: 0,
@@ -110,7 +106,7 @@ impl<'h> Follow<'h> {
         let fd = task.trace.handle().fd();
         let key = self.tasks.insert(task);
         self.by_pid.insert(pid, key);
-        self.queue.watch(fd, key as u64)?;
+        self.ready.watch(fd, key)?;
         match self.tasks[key].resume(MASK) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()), // its end is an event like others
             Err(errno) => Err(errno),
@@ -120,7 +116,7 @@ impl<'h> Follow<'h> {
     /// Until the last task has ended.
     pub(super) fn serve(&mut self) -> Result<(), Failure> {
         while !self.tasks.is_empty() {
-            match self.next_ready() {
+            match self.ready.next(self.only()) {
                 Ok(key) => self.drain(key)?,
                 Err(Errno::EINTR) => {}
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
@@ -133,24 +129,12 @@ impl<'h> Follow<'h> {
         Ok(())
     }
 
-    /// A task with events; or the only one there is, whose read will wait, unless it waits for a mount itself.
-    fn next_ready(&mut self) -> Result<usize, Errno> {
+    /// The only task there is, unless it waits for a mount itself.
+    fn only(&self) -> Option<(usize, Fd)> {
         let mut tasks = self.tasks.iter();
-        let only = tasks.next().filter(|(_, task)| tasks.next().is_none() && task.waiting.is_none());
-        let only = only.map(|(key, _)| key);
-        if only != self.alone {
-            for (key, flags) in [(self.alone, OpenFlags::O_NONBLOCK), (only, OpenFlags::empty())] {
-                if let Some(task) = key.and_then(|key| self.tasks.get(key)) {
-                    let fd = task.trace.handle().fd();
-                    self.host.fcntl(fd, F_SETFL, flags.bits().into())?;
-                }
-            }
-            self.alone = only;
-        }
-        match only {
-            Some(key) => Ok(key),
-            None => self.queue.next().map(|report| report.data as usize),
-        }
+        let (key, task) =
+            tasks.next().filter(|(_, task)| tasks.next().is_none() && task.waiting.is_none())?;
+        Some((key, task.trace.handle().fd()))
     }
 
     fn drain(&mut self, key: usize) -> Result<(), Failure> {
@@ -182,7 +166,7 @@ impl<'h> Follow<'h> {
             if held {
                 self.let_go(key)?;
             }
-            if count < BATCH || self.alone.is_some() {
+            if count < BATCH || self.ready.may_wait() {
                 return Ok(());
             }
         }
@@ -407,10 +391,8 @@ impl<'h> Follow<'h> {
     }
 
     fn forget(&mut self, key: usize) {
+        self.ready.forget(key);
         let task = self.tasks.remove(key);
-        if self.alone == Some(key) {
-            self.alone = None; // the key will be another's
-        }
         if self.by_pid.get(&task.pid) == Some(&key) {
             self.by_pid.remove(&task.pid);
         }

@@ -1,15 +1,15 @@
 //! The loop: one `event:` queue over the `trace` handles of all tasks; what each event means; the mask that follows.
 //!
-//! While there is one task only, its handle is read directly, and that read waits. A ready handle is read until it has no more events; then, if one of them was a stop, one write lets the task go on.
+//! A ready handle is read until it has no more events; then, if one of them was a stop, one write lets the task go on.
 //! Calls are in `calls`. A child is opened when EVENT_CLONE is read, before that write: the write would let an unopened child go.
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 
-use kernel_model::abi::{Errno, F_SETFL, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
-use kernel_model::client::{EventQueue, read_text};
-use kernel_model::scheme::Host;
+use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::client::read_text;
+use kernel_model::scheme::{Fd, Host};
 use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
 
@@ -25,6 +25,7 @@ use super::whole::RECORDED;
 use crate::decode::Begun;
 use crate::diagnose;
 use crate::failure::Failure;
+use crate::ready::Ready;
 use crate::signals::Signals;
 
 /// Where a task comes from.
@@ -80,7 +81,7 @@ pub struct LeftAt {
 /// The state of the loop.
 pub struct Follow<'h> {
     pub(super) host: &'h dyn Host,
-    queue: EventQueue<'h>,
+    ready: Ready<'h>,
     pub(super) tasks: Slab<Task<'h>>,
     by_pid: HashMap<Pid, usize>,
     pub(super) options: &'h Options,
@@ -99,8 +100,6 @@ pub struct Follow<'h> {
     serials: u64,
     /// First threads that ended without a status: another thread's exec is taking their pid over.
     replaced: Vec<Pid>,
-    /// The only task, if its reads wait.
-    alone: Option<usize>,
     pub(super) root: Option<Pid>,
     root_status: Option<Status>,
     pub(super) left_at: Option<LeftAt>,
@@ -117,12 +116,11 @@ impl<'h> Follow<'h> {
         signals: Option<&'h Signals>,
         ringer: Option<&'h Ringer<'h>>,
     ) -> Result<Follow<'h>, Failure> {
-        let queue =
-            EventQueue::open(host, OpenFlags::empty()).map_err(Failure::kernel("opening an event queue"))?;
+        let ready = Ready::new(host).map_err(Failure::kernel("opening an event queue"))?;
         let (tasks, by_pid) = (Slab::new(), HashMap::new());
         Ok(Follow {
             host,
-            queue,
+            ready,
             tasks,
             by_pid,
             options,
@@ -136,7 +134,6 @@ impl<'h> Follow<'h> {
             delays: Delays::default(),
             serials: 0,
             replaced: Vec::new(),
-            alone: None,
             root: None,
             root_status: None,
             left_at: None,
@@ -191,7 +188,7 @@ impl<'h> Follow<'h> {
         self.by_pid.insert(pid, key);
         self.tell(key, None, What::Joins(joined));
         self.tell_program(key);
-        self.queue.watch(fd, key as u64)?;
+        self.ready.watch(fd, key)?;
         if matches!(started, Started::Here) {
             self.exec_was(key);
         }
@@ -240,7 +237,7 @@ impl<'h> Follow<'h> {
         while !self.tasks.is_empty() && self.left_at.is_none() {
             self.end_delays()?;
             self.view.idle(self.tasks.len());
-            match self.next_ready() {
+            match self.ready.next(self.only()) {
                 Ok(key) => self.drain(key)?,
                 Err(Errno::EINTR) => {} // rung: somebody's delay is over
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
@@ -254,25 +251,11 @@ impl<'h> Follow<'h> {
         Ok(())
     }
 
-    /// A task with events; or the only one there is, whose read will wait. The queue keeps what it is not asked for.
-    fn next_ready(&mut self) -> Result<usize, Errno> {
-        let mut keys = self.tasks.iter().map(|(key, _)| key);
-        // A task that is held for a while has nothing to read; what ends that is a ring.
-        let only = keys.next().filter(|_| keys.next().is_none() && self.delays.is_empty());
-        if only != self.alone {
-            let waits = [(self.alone, OpenFlags::O_NONBLOCK), (only, OpenFlags::empty())];
-            for (key, flags) in waits {
-                if let Some(task) = key.and_then(|key| self.tasks.get(key)) {
-                    let fd = task.trace.handle().fd();
-                    self.host.fcntl(fd, F_SETFL, flags.bits().into())?;
-                }
-            }
-            self.alone = only;
-        }
-        match only {
-            Some(key) => Ok(key),
-            None => self.queue.next().map(|report| report.data as usize),
-        }
+    /// The only task there is, unless it is held for a while: then it has nothing to read, and what ends that is a ring.
+    fn only(&self) -> Option<(usize, Fd)> {
+        let mut tasks = self.tasks.iter();
+        let (key, task) = tasks.next().filter(|_| tasks.next().is_none() && self.delays.is_empty())?;
+        Some((key, task.trace.handle().fd()))
     }
 
     /// Reads all events of a task and acts on them. A report may be older than the task's end: then there is nothing.
@@ -308,7 +291,7 @@ impl<'h> Follow<'h> {
             if held && !self.delays_it(key) {
                 self.let_go(key)?;
             }
-            if count < BATCH || self.alone.is_some() {
+            if count < BATCH || self.ready.may_wait() {
                 return Ok(());
             }
         }
@@ -533,10 +516,8 @@ impl<'h> Follow<'h> {
     fn forget(&mut self, key: usize) {
         self.cut_calls(key);
         self.tell(key, None, What::Leaves);
+        self.ready.forget(key);
         let task = self.tasks.remove(key);
-        if self.alone == Some(key) {
-            self.alone = None; // the key will be another's
-        }
         if self.by_pid.get(&task.pid) == Some(&key) {
             self.by_pid.remove(&task.pid);
         }
