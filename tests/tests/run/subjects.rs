@@ -118,6 +118,10 @@ impl Backing for Slow {
     fn name_of(&self, _: &Path) -> Option<PathBuf> {
         None
     }
+
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 impl Backing for Fast {
@@ -137,6 +141,10 @@ impl Backing for Fast {
 
     fn name_of(&self, _: &Path) -> Option<PathBuf> {
         None
+    }
+
+    fn is_live(&self) -> bool {
+        false
     }
 }
 

@@ -46,4 +46,8 @@ pub trait Backing: Send + Sync {
 
     /// The inverse of `locate`: the name of a host path that lies in this tree. For getcwd and links of /proc.
     fn name_of(&self, host: &Path) -> Option<PathBuf>;
+
+    /// Whether its files are handles of the kernel that runs the command: the interposer opens them itself, and serves what is
+    /// read and written (`run::live`). What `locate` says is for those who only look.
+    fn is_live(&self) -> bool;
 }

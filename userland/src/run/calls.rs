@@ -79,7 +79,47 @@ pub enum Special {
     Bound,
     Socketcall,
     Ptrace,
+    /// Calls on descriptors that may be of a live mount.
+    Stream(Stream),
 }
+
+/// What is done with such a descriptor, which is argument 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of calls")]
+pub enum Stream {
+    Read,
+    Write,
+    Pread,
+    Pwrite,
+    Readv,
+    Writev,
+    Seek,
+    Llseek,
+    /// Nothing that can be served; which arguments are descriptors.
+    Unfit(&'static [usize]),
+}
+
+/// Calls that stop only in runs with a live mount.
+const STREAMS: [(&str, Stream); 18] = [
+    ("read", Stream::Read),
+    ("write", Stream::Write),
+    ("pread64", Stream::Pread),
+    ("pwrite64", Stream::Pwrite),
+    ("readv", Stream::Readv),
+    ("writev", Stream::Writev),
+    ("lseek", Stream::Seek),
+    ("_llseek", Stream::Llseek),
+    ("preadv", Stream::Unfit(&[0])),
+    ("pwritev", Stream::Unfit(&[0])),
+    ("preadv2", Stream::Unfit(&[0])),
+    ("pwritev2", Stream::Unfit(&[0])),
+    ("sendfile", Stream::Unfit(&[0, 1])),
+    ("sendfile64", Stream::Unfit(&[0, 1])),
+    ("splice", Stream::Unfit(&[0, 2])),
+    ("tee", Stream::Unfit(&[0, 1])),
+    ("vmsplice", Stream::Unfit(&[0])),
+    ("copy_file_range", Stream::Unfit(&[0, 2])),
+];
 
 /// What is done with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +162,17 @@ impl Calls {
                 list.resize(number + 1, UNKNOWN);
             }
             list[number] = rule;
+        }
+        Calls { rules }
+    }
+
+    /// The same for a run with a live mount: what is read and written may have to be served.
+    pub fn with_streams(self) -> Calls {
+        let Calls { mut rules } = self;
+        for (abi, number, name, _) in rows() {
+            if let Some((_, stream)) = STREAMS.iter().find(|(stream, _)| *stream == name) {
+                rules[abi][number] = Rule::Special(Special::Stream(*stream));
+            }
         }
         Calls { rules }
     }
@@ -240,6 +291,16 @@ mod tests {
             }
         }
         assert!(rows.len() > 800);
+    }
+
+    #[test]
+    fn reads_stop_only_where_they_may_be_served() {
+        let (plain, live) = (Calls::new().that_stop(), Calls::new().with_streams().that_stop());
+        for (abi, read) in [(0, 0), (1, 3)] {
+            assert!(!plain.has(abi, read) && live.has(abi, read));
+        }
+        let known = |name: &str| rows().any(|(_, _, row, rule)| row == name && rule == Rule::NoPath);
+        assert!(STREAMS.iter().all(|(name, _)| known(name)));
     }
 
     #[test]

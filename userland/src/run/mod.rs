@@ -4,6 +4,7 @@
 //! a path among them; `entry` and its siblings `open`, `exec` and `socket` plan what to do with a call; `rewrite` changes
 //! arguments and undoes it; `follow` is the loop. The kernel then does the call itself, on the host's file: nothing that is
 //! read or written passes through the tracer. What is behind a mount is a [`backing::Backing`].
+//! One is an exception: the handles of a `proc:` mount are `live`, and calls on them are served by `streams`.
 
 pub mod args;
 pub mod backing;
@@ -11,6 +12,7 @@ pub mod calls;
 mod entry;
 mod exec;
 mod follow;
+mod live;
 mod look;
 pub mod mounts;
 mod open;
@@ -20,6 +22,7 @@ pub mod restrict;
 mod rewrite;
 mod scratch;
 mod socket;
+mod streams;
 mod task;
 mod walk;
 
@@ -68,7 +71,7 @@ pub fn run(
     signals: Option<&Signals>,
 ) -> Result<Status, Failure> {
     let world = World { table: Table::new(options.mounts), ..World::default() };
-    let calls = Calls::new();
+    let calls = if world.table.has_live() { Calls::new().with_streams() } else { Calls::new() };
     let beginning = Beginning { world: &world, answers: Answers::new() };
     let (program, cwd) = beginning.program(&options.words, options.dir)?;
     let stopping = calls.that_stop();

@@ -103,6 +103,11 @@ impl Table {
         &self.mounts[index]
     }
 
+    /// Whether what is read of some mount has to be served.
+    pub fn has_live(&self) -> bool {
+        self.mounts.iter().any(|mount| mount.backing.is_live())
+    }
+
     /// The mount that a virtual path is in: the longest prefix wins.
     pub fn place<'p>(&self, path: &'p [u8]) -> Place<'p> {
         let found = self.mounts.iter().position(|mount| is_below(path, &mount.at));

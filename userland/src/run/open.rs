@@ -3,17 +3,17 @@
 use super::backing::Intent;
 use super::entry::{Call, Plan};
 use super::look;
-use super::mounts::path_of;
+use super::mounts::{Place, path_of};
 use super::procfs;
 use super::rewrite::{Change, New};
 use super::walk::{Asker, Found, Scope, Stop};
 use kernel_model::abi::Errno;
 
 // Of fcntl.h on x86, for both ABIs.
-const WRITES: u64 = 0o3;
-const O_CREAT: u64 = 0o100;
-const O_EXCL: u64 = 0o200;
-const O_TRUNC: u64 = 0o1000;
+pub(super) const WRITES: u64 = 0o3;
+pub(super) const O_CREAT: u64 = 0o100;
+pub(super) const O_EXCL: u64 = 0o200;
+pub(super) const O_TRUNC: u64 = 0o1000;
 const O_NOFOLLOW: u64 = 0o400_000;
 const O_PATH: u64 = 0o10_000_000;
 /// __O_TMPFILE, without the O_DIRECTORY that goes with it.
@@ -65,6 +65,12 @@ impl Call<'_, '_> {
         }
         if found.native {
             return Ok(());
+        }
+        if let Place::Mount(mount, below) = self.world.table.place(&found.virt)
+            && self.world.table.get(mount).backing.is_live()
+            && flags & O_PATH == 0
+        {
+            return self.open_live(change, path, found, mount, below, flags);
         }
         let intent = self.open_intent(found, flags)?;
         self.put(change, path, found, intent)

@@ -65,4 +65,8 @@ impl Backing for Dir {
     fn name_of(&self, host: &Path) -> Option<PathBuf> {
         host.strip_prefix(&self.root).ok().map(Path::to_owned)
     }
+
+    fn is_live(&self) -> bool {
+        false
+    }
 }

@@ -47,6 +47,8 @@ pub enum Source {
     Tar(PathBuf),
     /// `cmd:COMMAND`, for a shell.
     Cmd(String),
+    /// `proc:`, the scheme of the kernel that runs the command.
+    Proc,
     /// `overlay:LOWER:UPPER`, `overlay:[SPEC]:UPPER`; without UPPER changes are gone afterwards.
     Overlay(Box<Source>, Option<PathBuf>),
 }
@@ -79,7 +81,7 @@ pub enum SpecError {
     #[error("unknown mount option `{0}`; there are r, w, x, ro, rw, deny, fresh, kept")]
     Option(String),
     /// No such scheme.
-    #[error("unknown scheme in `{0}`; there are dir:, mem:, http:, https:, tar:, overlay:, cmd:")]
+    #[error("unknown scheme in `{0}`; there are dir:, mem:, http:, https:, tar:, overlay:, cmd:, proc:")]
     Scheme(String),
     /// Something is needed after the scheme.
     #[error("`{0}` needs {1}")]
@@ -196,7 +198,8 @@ impl Source {
                 return Ok((Source::Dir(path.into()), read_only));
             }
             "mem" if what.is_empty() => Source::Mem,
-            "mem" => return Err(SpecError::Needs("mem:".into(), "nothing after the colon")),
+            "proc" if what.is_empty() => Source::Proc,
+            "mem" | "proc" => return Err(SpecError::Needs(format!("{scheme}:"), "nothing after the colon")),
             // `http:URL` as well as the URL itself.
             "http" if what.starts_with("http:") || what.starts_with("https:") => return Source::parse(what),
             "http" => Source::Http(text.to_owned()),
@@ -225,6 +228,9 @@ fn overlay(what: &str) -> Result<Source, SpecError> {
             (Source::Dir(lower.into()), upper)
         }
     };
+    if lower == Source::Proc {
+        return Err(SpecError::Needs("overlay:".into(), "a tree of files below: `proc:` has handles"));
+    }
     let upper = match upper {
         "" | "mem:" => None,
         path => Some(Path::new(path.strip_prefix("dir:").unwrap_or(path)).to_owned()),
@@ -244,6 +250,7 @@ mod tests {
     fn each_scheme_is_understood() {
         assert_eq!(source("dir:/a b:c"), Source::Dir("/a b:c".into()));
         assert_eq!(source("mem:"), Source::Mem);
+        assert_eq!(source("proc:"), Source::Proc);
         assert_eq!(source("http://h:8/p=q"), Source::Http("http://h:8/p=q".into()));
         assert_eq!(source("http:http://h/"), Source::Http("http://h/".into()));
         assert_eq!(source("http:"), Source::Http("http:".into()));
@@ -283,6 +290,8 @@ mod tests {
         assert!(fails("/x,q=mem:").starts_with("unknown mount option `q`"));
         assert_eq!(fails("/x=tar:"), "`tar:` needs an archive, as in tar:src.tar.gz");
         assert_eq!(fails("/x,deny=mem:"), "`deny` mounts nothing: leave `mem:` away");
+        assert!(fails("/x=overlay:[proc:]:").contains("`proc:` has handles"));
+        assert_eq!(fails("/x=proc:1"), "`proc:` needs nothing after the colon");
         assert!(fails("/x=overlay:/usr").contains("needs LOWER:UPPER"));
 
         let text = "# mounts\n\n/data  r  tar:my archive.tar.gz   # the data\n\t/my\\040dir - dir:/srv/a#b\n/s deny\n";

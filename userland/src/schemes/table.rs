@@ -13,6 +13,7 @@ use super::dir::Dir;
 use super::http::{Http, Options};
 use super::overlay::Overlay;
 use super::private::Private;
+use super::proc::Proc;
 use super::shadow::{Habit, Shadow, Watch};
 use super::spec::{Rights, Source, Spec};
 use super::tar::Tar;
@@ -74,6 +75,7 @@ impl Maker {
             Source::Nothing => Arc::new(Nothing),
             Source::Dir(path) => Arc::new(Dir::new(path, !spec.rights.write)?),
             Source::Mem => Arc::new(Dir::memory(&self.private()?)?),
+            Source::Proc => Arc::new(Proc::new(&self.private()?)?),
             Source::Tar(path) => {
                 let private = self.private()?;
                 let tree = Files::new("tar", Tar::new(path, &private)?);
@@ -111,6 +113,7 @@ fn name(source: &Source) -> String {
         Source::Nothing => "nothing".into(),
         Source::Dir(path) | Source::Tar(path) => path.display().to_string(),
         Source::Mem => "mem:".into(),
+        Source::Proc => "proc:".into(),
         Source::Http(url) => url.clone(),
         Source::Cmd(command) => format!("`{command}`"),
         Source::Overlay(lower, upper) => {
@@ -136,6 +139,10 @@ impl Backing for Nothing {
 
     fn name_of(&self, _host: &Path) -> Option<PathBuf> {
         None
+    }
+
+    fn is_live(&self) -> bool {
+        false
     }
 }
 

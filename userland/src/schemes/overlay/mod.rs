@@ -222,6 +222,10 @@ impl Backing for Overlay {
         let here = host.strip_prefix(&self.view).or_else(|_| host.strip_prefix(&self.above));
         here.ok().map(Path::to_owned).or_else(|| self.below.name_of(host))
     }
+
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 impl Drop for Overlay {

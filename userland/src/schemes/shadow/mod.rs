@@ -283,6 +283,10 @@ impl<S: Scheme + Send + Sync> Backing for Shadow<S> {
     fn name_of(&self, host: &Path) -> Option<PathBuf> {
         host.strip_prefix(&self.tree).ok().map(Path::to_owned)
     }
+
+    fn is_live(&self) -> bool {
+        false
+    }
 }
 
 impl<S> Drop for Shadow<S> {
