@@ -171,14 +171,29 @@ impl Probe {
             }
             A::Length(name) => self.path(name).len() as u64 + 3,
             A::Message(name) => {
-                let address = self.address(name);
-                let (at, byte) = (self.arena.put(&address), self.arena.put(b"x"));
                 let size = if abi == 0 { 8 } else { 4 };
-                let vector = self.arena.put(&words(&[byte, 1], size));
-                let length = address.len() as u64;
-                self.arena.put(&words(&[at, length, vector, 1, 0, 0, 0], size))
+                let message = self.message(name, size);
+                self.arena.put(&words(&message, size))
+            }
+            A::Messages(names) => {
+                let size = if abi == 0 { 8 } else { 4 };
+                let all: Vec<u64> =
+                    names.iter().flat_map(|name| self.message(name, size).into_iter().chain([0])).collect();
+                self.arena.put(&words(&all, size))
+            }
+            A::Arguments(list) => {
+                let list: Vec<u64> = list.iter().map(|arg| self.word(abi, arg)).collect();
+                self.arena.put(&words(&list, 4))
             }
         }
+    }
+
+    /// The words of a `struct msghdr` for one byte to a socket of this name.
+    fn message(&mut self, name: &str, size: usize) -> [u64; 7] {
+        let address = self.address(name);
+        let (at, byte) = (self.arena.put(&address), self.arena.put(b"x"));
+        let vector: Vec<u8> = [byte, 1].iter().flat_map(|word| word.to_le_bytes()[..size].to_vec()).collect();
+        [at, address.len() as u64, self.arena.put(&vector), 1, 0, 0, 0]
     }
 
     fn show(&mut self, show: Show, result: i64, words: &[u64; 6]) -> String {
@@ -199,9 +214,17 @@ impl Probe {
                 let bytes = self.arena.get(words[at], result as usize);
                 format!("{result} {:?}", String::from_utf8_lossy(&bytes))
             }
-            Show::Name(at) => {
-                let address = self.arena.get(words[at], 110);
-                let length = self.arena.get(words[at + 1], 4)[0];
+            Show::Name(_) | Show::ListedName => {
+                let (at, length_at) = match show {
+                    Show::Name(at) => (words[at], words[at + 1]),
+                    _ => {
+                        let list = self.arena.get(words[1] + 4, 8);
+                        let word = |n: usize| u32::from_le_bytes(std::array::from_fn(|i| list[n + i]));
+                        (word(0).into(), word(4).into())
+                    }
+                };
+                let address = self.arena.get(at, 110);
+                let length = self.arena.get(length_at, 4)[0];
                 let path = address[2..].split(|&byte| byte == 0).next().unwrap_or_default();
                 format!("{result} {length} {:?}", String::from_utf8_lossy(path))
             }
