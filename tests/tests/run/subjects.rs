@@ -15,7 +15,7 @@ use kernel_model::abi::{Errno, Result as Answer};
 use kernel_model::core::Policy;
 use kernel_model::kernel::Kernel;
 use kernel_model::local::Local;
-use userland::run::backing::{Backing, Intent};
+use userland::run::backing::{Backing, Intent, Manner};
 use userland::run::mounts::{Mount, Rights};
 use userland::run::{Options, run};
 
@@ -119,8 +119,8 @@ impl Backing for Slow {
         None
     }
 
-    fn is_live(&self) -> bool {
-        false
+    fn manner(&self) -> Manner {
+        Manner::Native
     }
 }
 
@@ -143,8 +143,8 @@ impl Backing for Fast {
         None
     }
 
-    fn is_live(&self) -> bool {
-        false
+    fn manner(&self) -> Manner {
+        Manner::Native
     }
 }
 

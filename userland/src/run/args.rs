@@ -41,7 +41,7 @@ pub struct RunArgs {
     ///
     /// dir:PATH, dir:PATH:ro; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name; mem:, empty and gone
     /// afterwards; overlay:LOWER:UPPER, changes apart; cmd:COMMAND, a program that answers; proc:, the tracing of processes as files.
-    /// Options after POINT: r, w, x, ro, rw, deny, fresh, kept.
+    /// Options after POINT: r, w, x, ro, rw, deny, fresh, kept; lazy, which fetches of http: files what is read.
     #[arg(short = 'b', long = "bind", value_name = "POINT[,OPTION]=SCHEME:WHAT")]
     pub bind: Vec<String>,
 

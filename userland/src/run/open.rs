@@ -1,6 +1,6 @@
 //! The open family: what is about to be done follows from the flags and from what is there.
 
-use super::backing::Intent;
+use super::backing::{Intent, Manner};
 use super::entry::{Call, Plan};
 use super::look;
 use super::mounts::{Place, path_of};
@@ -66,13 +66,20 @@ impl Call<'_, '_> {
         if found.native {
             return Ok(());
         }
-        if let Place::Mount(mount, below) = self.world.table.place(&found.virt)
-            && self.world.table.get(mount).backing.is_live()
+        let place = self.world.table.place(&found.virt);
+        let manner = match place {
+            Place::Mount(mount, _) => self.world.table.get(mount).backing.manner(),
+            Place::Host => Manner::Native,
+        };
+        if let (Place::Mount(mount, below), Manner::Live) = (place, manner)
             && flags & O_PATH == 0
         {
             return self.open_live(change, path, found, mount, below, flags);
         }
-        let intent = self.open_intent(found, flags)?;
+        let intent = match self.open_intent(found, flags)? {
+            Intent::Read if manner == Manner::Parts => Intent::Part(0),
+            intent => intent,
+        };
         self.put(change, path, found, intent)
     }
 

@@ -13,7 +13,7 @@ use super::dir::{changes, refusal};
 use super::errors::errno;
 use super::names::under;
 use super::private::Private;
-use crate::run::backing::{Backing, Intent};
+use crate::run::backing::{Backing, Intent, Manner};
 
 /// The files of a process (RFC 0001, section 4), with their modes. A test compares them with `proc:features`.
 const FILES: &[(&str, u32)] = &[
@@ -166,8 +166,8 @@ impl Backing for Proc {
         host.strip_prefix(&self.tree).ok().map(Path::to_owned)
     }
 
-    fn is_live(&self) -> bool {
-        true
+    fn manner(&self) -> Manner {
+        Manner::Live
     }
 }
 

@@ -66,6 +66,8 @@ pub struct Spec {
     pub executable: bool,
     /// `fresh`: ask again whenever somebody looks; `kept`: never; otherwise as the scheme's habit is.
     pub fresh: Option<bool>,
+    /// `lazy`: of a file of `http:`, no more is fetched than is read.
+    pub lazy: bool,
 }
 
 /// What is wrong with one.
@@ -78,7 +80,7 @@ pub enum SpecError {
     #[error("mount point `{0}` must begin with `/`")]
     Point(String),
     /// No such word.
-    #[error("unknown mount option `{0}`; there are r, w, x, ro, rw, deny, fresh, kept")]
+    #[error("unknown mount option `{0}`; there are r, w, x, ro, rw, deny, fresh, kept, lazy")]
     Option(String),
     /// No such scheme.
     #[error("unknown scheme in `{0}`; there are dir:, mem:, http:, https:, tar:, overlay:, cmd:, proc:")]
@@ -89,6 +91,9 @@ pub enum SpecError {
     /// Nothing is behind it, or there is something.
     #[error("`deny` mounts nothing: leave `{0}` away")]
     Deny(String),
+    /// There is nothing that could be put off.
+    #[error("`lazy` is for http: and https: mounts, without `fresh`; `{0}` is none")]
+    Lazy(String),
     /// In a file.
     #[error("{file}:{line}: {cause}")]
     Line {
@@ -118,11 +123,12 @@ impl Spec {
         if !point.has_root() {
             return Err(SpecError::Point(point.display().to_string()));
         }
-        let (mut rights, mut fresh, mut deny, mut executable) = (None, None, false, false);
+        let (mut rights, mut fresh, mut deny, mut executable, mut lazy) = (None, None, false, false, false);
         for option in options {
             match option {
                 "fresh" => fresh = Some(true),
                 "kept" => fresh = Some(false),
+                "lazy" => lazy = true,
                 "ro" => rights = Some(Rights::READ_ONLY),
                 "rw" => rights = Some(Rights { execute: false, ..Rights::ALL }),
                 "deny" => deny = true,
@@ -135,14 +141,17 @@ impl Spec {
             }
         }
         if deny {
-            let spec =
-                Spec { point, source: Source::Nothing, rights: Rights::DENY, executable: false, fresh };
+            let (source, rights) = (Source::Nothing, Rights::DENY);
+            let spec = Spec { point, source, rights, executable: false, fresh, lazy: false };
             return if what.is_empty() { Ok(spec) } else { Err(SpecError::Deny(what.into())) };
         }
         let (source, read_only) = Source::parse(what)?;
+        if lazy && (fresh == Some(true) || !matches!(source, Source::Http(_))) {
+            return Err(SpecError::Lazy(what.into()));
+        }
         let given = rights.unwrap_or(Rights::ALL);
         let rights = Rights { write: given.write && !read_only, ..given };
-        Ok(Spec { point, source, rights, executable, fresh })
+        Ok(Spec { point, source, rights, executable, fresh, lazy })
     }
 
     /// The lines of a mount file; `name` is for errors.
@@ -290,6 +299,8 @@ mod tests {
         assert!(fails("/x,q=mem:").starts_with("unknown mount option `q`"));
         assert_eq!(fails("/x=tar:"), "`tar:` needs an archive, as in tar:src.tar.gz");
         assert_eq!(fails("/x,deny=mem:"), "`deny` mounts nothing: leave `mem:` away");
+        assert!(fails("/x,lazy=mem:").starts_with("`lazy` is for http:"));
+        assert!(fails("/x,lazy,fresh=http:").starts_with("`lazy` is for http:"));
         assert!(fails("/x=overlay:[proc:]:").contains("`proc:` has handles"));
         assert_eq!(fails("/x=proc:1"), "`proc:` needs nothing after the colon");
         assert!(fails("/x=overlay:/usr").contains("needs LOWER:UPPER"));

@@ -18,7 +18,7 @@ use super::shadow::{Habit, Shadow, Watch};
 use super::spec::{Rights, Source, Spec};
 use super::tar::Tar;
 use super::tree::Files;
-use crate::run::backing::{Backing, Intent};
+use crate::run::backing::{Backing, Intent, Manner};
 
 /// A mount as the interposer needs it.
 pub struct Mounted {
@@ -86,13 +86,13 @@ impl Maker {
                 let mode = if spec.executable { 0o755 } else { 0o644 };
                 let http = Http::new(url, Options { fresh, mode, patience: Duration::from_secs(30) })?;
                 // A server far away answers many questions in the time of one.
-                let habit = Habit { fresh, at_once: 8 };
+                let habit = Habit { fresh, at_once: 8, lazy: spec.lazy };
                 let private = self.private()?;
                 Arc::new(Shadow::new(Files::new("http", http), "http", habit, &private, self.watch.clone())?)
             }
             Source::Cmd(command) => {
                 // What a program makes up may be something else each time.
-                let habit = Habit { fresh: spec.fresh.unwrap_or(true), at_once: 1 };
+                let habit = Habit { fresh: spec.fresh.unwrap_or(true), at_once: 1, lazy: false };
                 let private = self.private()?;
                 Arc::new(Shadow::new(Cmd::start(command)?, "cmd", habit, &private, self.watch.clone())?)
             }
@@ -141,8 +141,8 @@ impl Backing for Nothing {
         None
     }
 
-    fn is_live(&self) -> bool {
-        false
+    fn manner(&self) -> Manner {
+        Manner::Native
     }
 }
 
