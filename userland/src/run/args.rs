@@ -39,9 +39,10 @@ The command and all that it starts see the mounts; nobody else does. No privileg
 pub struct RunArgs {
     /// Mount something at POINT; may be given several times, and the longest POINT wins
     ///
-    /// dir:PATH, dir:PATH:ro; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name; mem:, empty and gone
-    /// afterwards; overlay:LOWER:UPPER, changes apart; cmd:COMMAND, a program that answers; proc:, the tracing of processes as files.
-    /// Options after POINT: r, w, x, ro, rw, deny, fresh, kept; lazy, which fetches of http: files what is read.
+    /// dir:PATH, dir:PATH:ro; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name (https:// if it was
+    /// built with --features https); mem:, empty and gone afterwards; overlay:LOWER:UPPER, changes apart; cmd:COMMAND, a program that
+    /// answers; proc:, the tracing of processes as files. Options after POINT: r, w, x, ro, rw, deny, fresh, kept; lazy, which fetches
+    /// of a file of http: only what is read.
     #[arg(short = 'b', long = "bind", value_name = "POINT[,OPTION]=SCHEME:WHAT")]
     pub bind: Vec<String>,
 

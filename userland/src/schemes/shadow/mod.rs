@@ -118,9 +118,10 @@ impl There {
         self.stat.is_symlink() || self.content.whole.load(Ordering::Acquire)
     }
 
-    /// Are its first `end` bytes there?
+    /// Are its first `end` bytes there? Of a small file, all of it.
     fn has(&self, end: u64) -> bool {
-        self.is_whole() || end < self.stat.size && self.content.have.load(Ordering::Acquire) >= end
+        let in_parts = self.stat.size > parts::AHEAD && end < self.stat.size;
+        self.is_whole() || in_parts && self.content.have.load(Ordering::Acquire) >= end
     }
 
     /// Are the attributes final?

@@ -14,8 +14,9 @@ use super::fill::{PIECE, keep_time, open_for_us, put};
 use super::{Known, Shadow, There, Transfer, lock, place};
 use crate::schemes::errors::errno;
 
-/// Bytes that are transferred beyond those that are asked for, so that a reader does not wait for each piece.
-const AHEAD: u64 = 1 << 20;
+/// Bytes that are transferred beyond those that are asked for, so that a reader does not wait for each piece. A file that has
+/// no more is not worth a second thought: it is transferred when it is opened.
+pub(super) const AHEAD: u64 = 1 << 20;
 
 impl<S: Scheme + Send + Sync> Shadow<S> {
     /// Makes sure that the first `end` bytes of a file are there; all of it, where it has no more.
@@ -85,7 +86,7 @@ impl<S: Scheme + Send + Sync> Shadow<S> {
     /// Transfers. True: all of it is there.
     fn go_on(&self, transfer: &mut Transfer, there: &There, end: u64, name: &str) -> Result<bool> {
         let total = there.stat.size;
-        let wanted = if end >= total { u64::MAX } else { end.saturating_add(AHEAD) };
+        let wanted = if end >= total || total <= AHEAD { u64::MAX } else { end.saturating_add(AHEAD) };
         let mut piece = vec![0; PIECE];
         loop {
             let have = there.content.have.load(Ordering::Acquire);
