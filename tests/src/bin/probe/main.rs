@@ -1,5 +1,5 @@
 //! System calls on a small tree, one each: `probe DIR` prints what came back, `probe DIR refused` what the calls say that
-//! `tracefd run` refuses. The same lines are expected for a real directory and for one that exists only through a mount.
+//! `tracefd run` refuses, `probe DIR free` what those say that take no path. The same lines are expected for a real directory and for one that exists only through a mount.
 //!
 //! `probe DIR exec …` starts this program again in every way there is.
 
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use cases::{A, Abis, CASES, Case, Show};
 use conformance::sys::Arena;
+use conformance::unprobed::is_unprobed;
 use userland::run::calls::{Rule, rows};
 
 /// What calls are made in.
@@ -48,6 +49,7 @@ fn main() {
             exec::all(&mut probe);
         }
         Some("refused") => probe.refused(),
+        Some("free") => probe.free(),
         Some("untouched") => probe.untouched(),
         Some("exec") => exec::one(&mut probe, &rest[1..]),
         Some(other) => panic!("no such list: {other}"),
@@ -258,6 +260,20 @@ impl Probe {
         ] {
             let (result, same) = self.arena.call_watched(self.numbers[&(0, name)], args);
             line(&format!("{name} {} {}", status(result), if same { "untouched" } else { "changed" }));
+        }
+    }
+
+    /// Every call that takes no path, with arguments that mean nothing.
+    fn free(&self) {
+        for (abi, number, name, rule) in rows() {
+            if rule == Rule::NoPath && !is_unprobed(name) {
+                let result = self.arena.call(abi, number as i64, [u64::MAX; 6]);
+                // What it is that succeeds may be another number each time.
+                line(&format!(
+                    "{abi} {name}: {}",
+                    if result < 0 { status(result) } else { "done".to_owned() }
+                ));
+            }
         }
     }
 
