@@ -115,7 +115,7 @@ trace = os.open(base + "/trace", os.O_RDWR | os.O_TRUNC)
 regs = os.open(base + "/regs/int", os.O_RDONLY)
 mem = os.open(base + "/mem", os.O_RDWR)
 print([os.readlink(f"/proc/self/fd/{fd}").removeprefix(base) for fd in (trace, regs, mem)])
-for file, act in (("trace", lambda: os.open(base + "/trace", os.O_RDWR)), ("seek", lambda: os.lseek(trace, 0, 0)),
+for file, act in (("g2", lambda: os.open(base + "/trace.g2", os.O_RDWR)), ("trace", lambda: os.open(base + "/trace", os.O_RDWR)), ("seek", lambda: os.lseek(trace, 0, 0)),
                   ("short", lambda: os.read(trace, 55)), ("mask", lambda: os.write(trace, b"\xff" * 8)),
                   ("splice", lambda: os.splice(trace, 1, 1)), ("mem", lambda: os.pread(mem, 1, 0))):
     try: print(file, act())
@@ -149,7 +149,7 @@ fn session() -> Outcome {
     let dir = tempfile::tempdir()?;
     let outside = Outside::start(dir.path())?;
     let said = outside.python(SESSION)?;
-    let expected = "['/trace', '/regs/int', '/mem']\ntrace Device or resource busy\nseek Illegal seek\nshort Invalid argument\n\
+    let expected = "['/trace', '/regs/int', '/mem']\ng2 Operation not supported\ntrace Device or resource busy\nseek Illegal seek\nshort Invalid argument\n\
                     mask Invalid argument\nsplice Invalid argument\nmem Bad address\n8\nb'hello\\n' 5 True\n6 6\n1 231 1\n";
     same("what the tracer sees", expected, &said)?;
     same("what the process does", "HELLO\nexit status: 0", &outside.copied()?)

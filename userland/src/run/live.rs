@@ -34,6 +34,10 @@ const TEXT: [&str; 4] = ["features", "exe", "status", "threads"];
 /// Files that a read waits for.
 const WAITING: [&str; 3] = ["trace", "trace.x", "log"];
 
+/// Its write waits, whatever the flags: nobody else would be served meanwhile.
+const HOLDS_UP: &str = "trace.g2";
+const EOPNOTSUPP: Errno = Errno(95);
+
 /// O_TRUNC and O_EXCL of fcntl.h.
 const O_EXCL: u64 = 0o200;
 const O_TRUNC: u64 = 0o1000;
@@ -106,7 +110,7 @@ impl<'h> Live<'h> {
     /// Opens one. `held` says whether this tool itself traces a task of the command's tree.
     ///
     /// Errors in order: EACCES the asker is another user, or text is to be written · EBUSY a second session on a task of the
-    /// tree, or sets of the first · those of the scheme's open · of making a pipe.
+    /// tree, or sets of the first · EOPNOTSUPP `trace.g2` · those of the scheme's open · of making a pipe.
     pub(super) fn open(
         &mut self,
         wanted: &Wanted<'_>,
@@ -131,6 +135,9 @@ impl<'h> Live<'h> {
         let held = pid.is_some_and(held);
         if held && (name.starts_with("trace") || name.starts_with("sets/")) {
             return Err(Errno::EBUSY);
+        }
+        if name == HOLDS_UP {
+            return Err(EOPNOTSUPP);
         }
         let mut flags = OpenFlags::O_RDWR | OpenFlags::O_NONBLOCK | OpenFlags::O_CLOEXEC;
         flags.set(OpenFlags::O_TRUNC, wanted.flags & O_TRUNC != 0);
@@ -260,13 +267,20 @@ impl Open<'_> {
         &self,
         host: &dyn Host,
         at: Option<i64>,
-        act: impl FnOnce(&Handle<'_>) -> Result<T>,
+        mut act: impl FnMut(&Handle<'_>) -> Result<T>,
     ) -> Result<T> {
-        let Some(offset) = at else { return act(&self.handle) };
+        // Somebody has rung for the loop, which looks when this call is done.
+        let mut act = || loop {
+            match act(&self.handle) {
+                Err(Errno::EINTR) => {}
+                result => return result,
+            }
+        };
+        let Some(offset) = at else { return act() };
         let fd = self.handle.fd();
         let before = host.seek(fd, 0, SEEK_CUR).map_err(no_cursor)?;
         host.seek(fd, offset, SEEK_SET)?;
-        let result = act(&self.handle);
+        let result = act();
         host.seek(fd, before as i64, SEEK_SET)?;
         result
     }
