@@ -14,7 +14,7 @@ use crate::Linux;
 use crate::patience::Patience;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Change, Target};
-use crate::tracee::Life;
+use crate::tracee::{Life, Request};
 
 /// Up to so many tasks, wait-any is the fastest.
 const FEW: usize = 8;
@@ -54,6 +54,16 @@ impl Watch {
         }
         self.recent.push(pid);
     }
+}
+
+/// What came of asking.
+enum Asked {
+    /// It is at a call, and has said which.
+    Stopped(Change),
+    /// It is not stopped, or dying.
+    Runs,
+    /// There was nobody to ask, or nothing to be told so.
+    Unknown,
 }
 
 /// Waits for one task's next stop or end, which is near: it was interrupted, killed, or just born. `None`: no such task.
@@ -116,10 +126,17 @@ impl Linux {
     /// Looks and yields, a bounded number of times. On one core the first look finds the stop nearly always: a task that is
     /// let go has the core before the request returns.
     fn look(&mut self) -> Result<Option<Change>> {
-        let many = self.table.len() > FEW;
+        let (alone, many) = (self.table.len() == 1, self.table.len() > FEW);
         for round in 0..if many { LOOKS / RECENT } else { LOOKS } {
             if round > 0 {
                 let _ = nix::sched::sched_yield();
+            }
+            if round == 0 || alone {
+                match self.ask() {
+                    Asked::Stopped(change) => return Ok(Some(change)),
+                    Asked::Runs if alone => continue,
+                    Asked::Runs | Asked::Unknown => {}
+                }
             }
             if !many {
                 match self.any(false)? {
@@ -134,6 +151,28 @@ impl Linux {
             }
         }
         Ok(None)
+    }
+
+    /// Asks the task that was let go last what call it is stopped at: an answer spares both the wait and the question after it.
+    /// Nothing else can be meant, since a stop that was resumed is no stop any more (ptrace_freeze_traced).
+    fn ask(&mut self) -> Asked {
+        let newest = self.watch.recent.last().and_then(|&pid| self.table.by_pid(pid));
+        let Some(Ok(tracee)) = newest.map(|task| self.table.get_mut(task)) else { return Asked::Unknown };
+        match tracee.life {
+            Life::Running(Request::Syscall) => {}
+            Life::Running(Request::Cont) if tracee.filtered => {}
+            _ => return Asked::Unknown,
+        }
+        match sys::call_info(tracee.pid) {
+            Ok(info) => match info.change(tracee.pid) {
+                Some(change) => {
+                    tracee.told = Some(info);
+                    Asked::Stopped(change)
+                }
+                None => Asked::Unknown, // some other stop, of which wait tells
+            },
+            Err(_) => Asked::Runs,
+        }
     }
 
     /// Looks at one task.
