@@ -10,6 +10,7 @@
 //! - [`elf`]: simulator images, and programs made by hand, as real executables. [`i386`]: a 32-bit one.
 //! - [`documents`]: the examples in README and RFCs, compiled.
 //! - [`scratch`]: a changed copy of this tree, built and tested beside it.
+//! - [`unprobed`]: calls that no probe makes.
 //! - [`sys`]: every unsafe block of this package.
 
 pub mod calls;
@@ -31,3 +32,4 @@ pub mod subjects;
 pub mod sys;
 pub mod trace_text;
 pub mod tracer;
+pub mod unprobed;

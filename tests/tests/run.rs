@@ -2,6 +2,7 @@
 
 mod run {
     pub(crate) mod coverage;
+    pub(crate) mod proc;
     pub(crate) mod programs;
     pub(crate) mod rules;
     pub(crate) mod subjects;
@@ -13,6 +14,7 @@ fn main() -> ExitCode {
     let mut suite = conformance::harness::Suite::new("run");
     run::rules::add(&mut suite);
     run::subjects::add(&mut suite);
+    run::proc::add(&mut suite);
     run::programs::add(&mut suite);
     run::coverage::add(&mut suite);
     suite.run()

@@ -5,6 +5,7 @@ mod schemes {
     pub(crate) mod archives;
     pub(crate) mod compare;
     pub(crate) mod fsx;
+    pub(crate) mod lazy;
     pub(crate) mod program;
     pub(crate) mod programs;
     pub(crate) mod server;
@@ -19,6 +20,7 @@ fn main() -> ExitCode {
     schemes::program::add(&mut suite);
     schemes::fsx::add(&mut suite);
     schemes::web::add(&mut suite);
+    schemes::lazy::add(&mut suite);
     schemes::programs::add(&mut suite);
     suite.run()
 }

@@ -7,11 +7,13 @@ use std::process::{Command, Output};
 use conformance::harness::{Outcome, Suite, ensure, same};
 use conformance::needs::Need;
 use conformance::tracer::{own_program, tracefd};
+use conformance::unprobed::UNPROBED;
 use userland::run::calls::{Rule, Special, rows};
 
 /// Tests of what the table says.
 pub(crate) fn add(suite: &mut Suite) {
     suite.test("probe_is_equal", &[Need::Tracefd, Need::I386], equal);
+    suite.test("calls_without_paths_are_left_alone", &[Need::Tracefd, Need::I386], free);
     suite.test("refused_calls_say_so", &[Need::Tracefd, Need::I386], refused);
 }
 
@@ -45,16 +47,34 @@ fn equal() -> Outcome {
     let expected = lines(&native(real.path()).output()?);
     let found = lines(&through(mounted.path(), &point_like(real.path())).output()?);
     same("what calls answer", &expected, &found)?;
-    let probed: BTreeSet<(usize, &str)> = found.lines().filter_map(probed).collect();
     ensure(found.lines().count() >= 160, || format!("only {} lines", found.lines().count()))?;
-    let translated = rows().filter(|(_, _, _, rule)| match rule {
+    let translated = |rule: &Rule| match rule {
         Rule::Paths(_) => true,
         Rule::Special(special) => *special != Special::Ptrace,
         Rule::NoPath | Rule::Refused(..) => false,
-    });
-    let missing: Vec<_> =
-        translated.map(|(abi, _, name, _)| (abi, name)).filter(|row| !probed.contains(row)).collect();
-    ensure(missing.is_empty(), || format!("no probe of {missing:?}"))
+    };
+    each_row_said("natively", &expected, translated)?;
+    each_row_said("in a mount", &found, translated)
+}
+
+/// A row counts when its call was made, here and now: the probe's line comes after it.
+fn each_row_said(place: &str, said: &str, counts: impl Fn(&Rule) -> bool) -> Outcome {
+    let probed: BTreeSet<(usize, &str)> = said.lines().filter_map(probed).collect();
+    let rows = rows().filter(|(_, _, _, rule)| counts(rule)).map(|(abi, _, name, _)| (abi, name));
+    let missing: Vec<_> = rows.filter(|row| !probed.contains(row)).collect();
+    ensure(missing.is_empty(), || format!("{place}, no probe of {missing:?} was executed"))
+}
+
+/// Those that take no path are left alone: what they say is what they say without `run`.
+fn free() -> Outcome {
+    let dir = tempfile::tempdir()?;
+    let expected = lines(&native(dir.path()).arg("free").output()?);
+    let found = lines(&through(dir.path(), &point_like(dir.path())).arg("free").output()?);
+    same("what calls without paths answer", &expected, &found)?;
+    ensure(expected.ends_with("ExitStatus(unix_wait_status(0))\n"), || expected.clone())?;
+    let unprobed = UNPROBED.iter().map(|(name, _)| format!("0 {name}: \n1 {name}: \n"));
+    let all = found + &unprobed.collect::<String>();
+    each_row_said("in a mount", &all, |rule| *rule == Rule::NoPath)
 }
 
 /// ABI and call of a line.

@@ -14,6 +14,9 @@ const READING: &[(&str, &str)] = &[
     ("cat", "cat f sub/g deep/er/h"),
     ("cp", "cp -r . $OUT/copy && diff -r . $OUT/copy && ls -R $OUT/copy"),
     ("ls", "ls -R . && ls sub"),
+    // Sizes, times and names of files; modes are not for every scheme to tell.
+    ("sed", "ls -lR --time-style=+%s . | sed -n 's/^-[^ ]* *[0-9]* *[^ ]* *[^ ]* *//p' | sort"),
+    ("rsync", "rsync -aO ./ $OUT/synced/ && diff -r . $OUT/synced && rsync -aOin ./ $OUT/synced/"),
     ("find", "find . -type f | sort && find . -name '*.py' -size +0"),
     ("grep", "grep -rn needle . | sort"),
     ("diff", "diff -r sub sub2; diff f sub/g"),
@@ -28,6 +31,9 @@ const READING: &[(&str, &str)] = &[
         "PYTHONPATH=$PWD/sub python3 -B -c 'import module; print(module.answer, module.__file__.count(\"sub\"))'",
     ),
     ("gcc", "gcc -I$PWD/sub -o $OUT/c c.c && $OUT/c"),
+    // One without a loader.
+    ("gcc", "sub/static a b; $PWD/sub/static"),
+    ("gcc", "gcc -static -I$PWD/sub -o $OUT/c c.c && $OUT/c"),
     ("make", "make -s -f Makefile OUT=$OUT && cat $OUT/made"),
     (
         "git",
@@ -57,27 +63,34 @@ pub(crate) fn add(suite: &mut Suite) {
     let programs = READING.iter().chain(WRITING).map(|&(program, _)| Need::Program(program));
     let needs: Vec<Need> = std::iter::once(Need::Tracefd).chain(programs).collect();
     suite.test("programs_over_dir", &needs, || {
-        reading(|tree| Ok((format!("dir:{}:ro", tree.display()), None)))
+        reading(|tree| Ok((format!("=dir:{}:ro", tree.display()), None)))
     });
     suite.test("programs_over_tar", &needs, || {
         reading(|tree| {
             let archive = tree.with_extension("tar.gz");
             let made = Command::new("tar").arg("czf").arg(&archive).arg("-C").arg(tree).arg(".").status()?;
             ensure_io(made.success(), "tar")?;
-            Ok((format!("tar:{}", archive.display()), None))
+            Ok((format!("=tar:{}", archive.display()), None))
         })
     });
     suite.test("programs_over_overlay", &needs, || {
-        reading(|tree| Ok((format!("overlay:{}:", tree.display()), None)))
+        reading(|tree| Ok((format!("=overlay:{}:", tree.display()), None)))
     });
     suite.test("programs_over_http", &needs, || {
         reading(|tree| {
             let (server, port) = Server::start(tree)?;
-            Ok((format!("http://127.0.0.1:{port}/"), Some(server)))
+            // Programs are executed from it, too.
+            Ok((format!(",rx=http://127.0.0.1:{port}/"), Some(server)))
         })
     });
-    suite.test("programs_write_dir", &needs, || writing(|tree| format!("dir:{}", tree.display())));
-    suite.test("programs_write_overlay", &needs, || writing(|tree| format!("overlay:{}:", tree.display())));
+    suite.test("programs_over_lazy_http", &needs, || {
+        reading(|tree| {
+            let (server, port) = Server::start(tree)?;
+            Ok((format!(",rx,lazy=http://127.0.0.1:{port}/"), Some(server)))
+        })
+    });
+    suite.test("programs_write_dir", &needs, || writing(|tree| format!("=dir:{}", tree.display())));
+    suite.test("programs_write_overlay", &needs, || writing(|tree| format!("=overlay:{}:", tree.display())));
 }
 
 fn ensure_io(good: bool, what: &str) -> std::io::Result<()> {
@@ -135,7 +148,11 @@ fn tree(dir: &Path) -> std::io::Result<PathBuf> {
     ] {
         fs::write(tree.join(name), text)?;
     }
-    let shell = "sqlite3 t.db 'create table a(b); insert into a values (1), (2)' && git init -q -b main repo && \
+    let shell = "gcc -static -o sub/static -x c - <<'END'
+#include <stdio.h>
+int main(int n, char **words) { while (n--) puts(*words++); return 0; }
+END
+sqlite3 t.db 'create table a(b); insert into a values (1), (2)' && git init -q -b main repo && \
                  echo x > repo/x && git -C repo add x && \
                  git -C repo -c user.name=a -c user.email=a@example.invalid commit -q -m one";
     ensure_io(Command::new("sh").args(["-c", shell]).current_dir(&tree).status()?.success(), "preparing")?;
@@ -162,7 +179,7 @@ fn mounted(mount: &str, out: &str, line: &str) -> std::io::Result<String> {
     command.args([
         "run",
         "-b",
-        &format!("/tracefd-v={mount}"),
+        &format!("/tracefd-v{mount}"),
         "-b",
         "/tracefd-out=mem:",
         "-w",

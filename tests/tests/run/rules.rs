@@ -39,6 +39,30 @@ pub(crate) fn add(suite: &mut Suite) {
             (rule.holds)(&Place::new(scratch.path())?)
         });
     }
+    let needs = [Need::Tracefd, Need::Program("gdb"), Need::Program("strace")];
+    suite.test("R211_gdb_and_strace", &needs, || {
+        let scratch = tempfile::tempdir()?;
+        foreign_tracers(&Place::new(scratch.path())?)
+    });
+}
+
+/// Tracers of others are told the reason, by the call and by the tool.
+fn foreign_tracers(place: &Place) -> Outcome {
+    for words in [
+        &["gdb", "-batch", "-nx", "-ex", "run", "--args", "/bin/true"][..],
+        &["strace", "/bin/true"],
+        &["strace", "-p", "1"],
+    ] {
+        let output = place.run(&[], words)?;
+        let told = String::from_utf8_lossy(&output.stderr);
+        let name = format!("{}[", words[0]);
+        ensure(told.contains("ptrace refused: what runs under `run` has its tracer already"), || {
+            told.to_string()
+        })?;
+        ensure(told.contains(&name), || format!("not who asked: {told}"))?;
+        ensure(told.to_lowercase().contains("operation not permitted"), || format!("not EPERM: {told}"))?;
+    }
+    Ok(())
 }
 
 /// Two trees, at `/tracefd-x` and `/tracefd-x/deep/y`.
@@ -228,11 +252,19 @@ fn ends(place: &Place) -> Outcome {
 
 fn tracers(place: &Place) -> Outcome {
     let tracefd = tracefd().to_str().expect("UTF-8").to_owned();
-    for words in [vec![&tracefd[..], "run", "true"], vec![&tracefd[..], "trace", "true"]] {
+    let asking = "has its tracer already";
+    let attaching = format!("{tracefd} trace -p $$");
+    for (words, reason) in [
+        (vec![&tracefd[..], "run", "true"], asking),
+        (vec![&tracefd[..], "trace", "true"], asking),
+        // One of the tree is taken; one outside cannot be had either.
+        (vec!["sh", "-c", &attaching], "a process has one tracer"),
+        (vec![&tracefd[..], "trace", "-p", "1"], asking),
+    ] {
         let output = place.run(&[], &words)?;
         let told = String::from_utf8_lossy(&output.stderr);
         ensure(!output.status.success(), || format!("{words:?} ran"))?;
-        ensure(told.contains("has its tracer already"), || format!("{words:?}: {told}"))?;
+        ensure(told.contains(reason), || format!("{words:?}: {told}"))?;
     }
     Ok(())
 }

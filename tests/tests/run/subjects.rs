@@ -15,7 +15,7 @@ use kernel_model::abi::{Errno, Result as Answer};
 use kernel_model::core::Policy;
 use kernel_model::kernel::Kernel;
 use kernel_model::local::Local;
-use userland::run::backing::{Backing, Intent};
+use userland::run::backing::{Backing, Intent, Manner};
 use userland::run::mounts::{Mount, Rights};
 use userland::run::{Options, run};
 
@@ -118,6 +118,10 @@ impl Backing for Slow {
     fn name_of(&self, _: &Path) -> Option<PathBuf> {
         None
     }
+
+    fn manner(&self) -> Manner {
+        Manner::Native
+    }
 }
 
 impl Backing for Fast {
@@ -137,6 +141,10 @@ impl Backing for Fast {
 
     fn name_of(&self, _: &Path) -> Option<PathBuf> {
         None
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Native
     }
 }
 

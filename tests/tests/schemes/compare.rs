@@ -28,7 +28,7 @@ pub(crate) struct Detail {
 
 /// A tree as a mount.
 pub(crate) fn shadow<T: Tree>(name: &str, tree: T, private: &Arc<Private>) -> Shadow<Files<T>> {
-    let habit = Habit { fresh: false, at_once: 4 };
+    let habit = Habit { fresh: false, at_once: 4, lazy: false };
     Shadow::new(Files::new(name, tree), name, habit, private, Arc::new(Silent))
         .expect("a private directory can be made")
 }

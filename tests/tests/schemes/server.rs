@@ -4,7 +4,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 /// `python3 -m http.server` on a port of the system's choice.
 pub(crate) struct Python {
@@ -35,8 +36,25 @@ impl Drop for Python {
 /// The other one. Its threads end with the connections, and these with the test.
 pub(crate) struct Bad {
     address: SocketAddr,
-    asked: Arc<Mutex<Vec<String>>>,
+    asked: Arc<Asked>,
     kept: Arc<Mutex<Vec<TcpStream>>>,
+}
+
+/// Every request, and who waits for one.
+#[derive(Default)]
+struct Asked(Mutex<Vec<String>>, Condvar);
+
+impl Asked {
+    fn add(&self, request: String) {
+        self.0.lock().unwrap().push(request);
+        self.1.notify_all();
+    }
+
+    /// Waits until this has been asked. Only a failing test waits so long.
+    fn wait_for(&self, request: &str) {
+        let missing = |all: &mut Vec<String>| !all.iter().any(|asked| asked == request);
+        drop(self.1.wait_timeout_while(self.0.lock().unwrap(), Duration::from_secs(20), missing).unwrap());
+    }
 }
 
 /// 64 KiB of the big file, never zero, so that nothing can be a hole. Number and pattern.
@@ -49,7 +67,7 @@ impl Bad {
     pub(crate) fn serve() -> io::Result<Bad> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let (asked, kept) = (Arc::<Mutex<Vec<String>>>::default(), Arc::<Mutex<Vec<TcpStream>>>::default());
+        let (asked, kept) = (Arc::<Asked>::default(), Arc::<Mutex<Vec<TcpStream>>>::default());
         let (log, keep) = (asked.clone(), kept.clone());
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
@@ -67,7 +85,7 @@ impl Bad {
 
     /// How often it was asked this, such as `GET /x` or `GET /x bytes=5-`.
     pub(crate) fn count(&self, request: &str) -> usize {
-        self.asked.lock().unwrap().iter().filter(|asked| *asked == request).count()
+        self.asked.0.lock().unwrap().iter().filter(|asked| *asked == request).count()
     }
 }
 
@@ -90,7 +108,7 @@ fn peek(stream: &TcpStream) -> io::Result<String> {
     }
 }
 
-fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, keep: &Mutex<Vec<TcpStream>>) -> io::Result<()> {
+fn answer(mut stream: TcpStream, log: &Asked, keep: &Mutex<Vec<TcpStream>>) -> io::Result<()> {
     let head = peek(&stream)?;
     let mut words = head.split_whitespace();
     let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
@@ -99,7 +117,7 @@ fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, keep: &Mutex<Vec<TcpS
         line.split_once(':').map(|(_, value)| value.trim().to_owned())
     };
     let range = header("range");
-    log.lock().unwrap().push(
+    log.add(
         [Some(format!("{method} {path}")), range.clone()].into_iter().flatten().collect::<Vec<_>>().join(" "),
     );
     let is_head = method == "HEAD";
@@ -135,6 +153,22 @@ fn answer(mut stream: TcpStream, log: &Mutex<Vec<String>>, keep: &Mutex<Vec<TcpS
             }
             Ok(())
         }
+        // Half of it, and the rest when `/go` has been asked for.
+        "/gate" => {
+            say("200 OK", length, &hundred[..50])?;
+            if !is_head {
+                log.wait_for("GET /go");
+                stream.write_all(&hundred.as_bytes()[50..])?;
+            }
+            Ok(())
+        }
+        "/begun" => {
+            if !is_head {
+                log.wait_for("GET /gate");
+            }
+            say("200 OK", length, &hundred)
+        }
+        "/go" => say("200 OK", length, &hundred),
         "/circle" => say("302 Found", "Location: /circle2\r\nContent-Length: 0\r\n", ""),
         "/circle2" => say("302 Found", "Location: /circle\r\nContent-Length: 0\r\n", ""),
         "/moved" => say("301 Moved", "Location: /plain\r\nContent-Length: 0\r\n", ""),

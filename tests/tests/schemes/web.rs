@@ -111,7 +111,7 @@ impl Mount {
     ) -> Result<Mount, Box<dyn std::error::Error>> {
         let private = Arc::new(Private::new()?);
         let http = Http::new(url, Options { fresh, patience, ..Options::default() })?;
-        let habit = Habit { fresh, at_once: 1 };
+        let habit = Habit { fresh, at_once: 1, lazy: false };
         let backing = Shadow::new(Files::new("http", http), "http", habit, &private, Arc::new(Silent))?;
         Ok(Mount { backing, private })
     }

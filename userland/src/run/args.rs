@@ -28,6 +28,7 @@ Examples:
   tracefd run -b /x=dir:/srv/tree:ro -- make -C /x its files cannot be changed through it
   tracefd run -b /data=tar:data.tar.gz -- ls /data an archive as a directory
   tracefd run -b /http=http: -- cat /http/localhost:8000/index.html
+  tracefd run -b /scheme/proc=proc: -- sh -c 'cat /scheme/proc/$$/status'
   tracefd run -r ./rootfs -b /proc=dir:/proc sh    a tree as the root directory
   tracefd run --deny ~/.ssh --ro ~/src -- ./tool   parts of the host hidden, or not to be changed
 
@@ -38,9 +39,10 @@ The command and all that it starts see the mounts; nobody else does. No privileg
 pub struct RunArgs {
     /// Mount something at POINT; may be given several times, and the longest POINT wins
     ///
-    /// dir:PATH, dir:PATH:ro; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name; mem:, empty and gone
-    /// afterwards; overlay:LOWER:UPPER, changes apart; cmd:COMMAND, a program that answers. Options after POINT: r, w, x, ro, rw,
-    /// deny, fresh, kept.
+    /// dir:PATH, dir:PATH:ro; tar:FILE, compressed or not; http://HOST/PATH, or http: for every host by its name (https:// if it was
+    /// built with --features https); mem:, empty and gone afterwards; overlay:LOWER:UPPER, changes apart; cmd:COMMAND, a program that
+    /// answers; proc:, the tracing of processes as files. Options after POINT: r, w, x, ro, rw, deny, fresh, kept; lazy, which fetches
+    /// of a file of http: only what is read.
     #[arg(short = 'b', long = "bind", value_name = "POINT[,OPTION]=SCHEME:WHAT")]
     pub bind: Vec<String>,
 

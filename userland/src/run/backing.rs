@@ -17,6 +17,8 @@ pub enum Intent {
     List,
     /// The content is read, mapped or executed: it must be there.
     Read,
+    /// So many bytes of the content must be there, from its first on. Asked only of who is read in [`Manner::Parts`].
+    Part(u64),
     /// What exists is changed: content, mode, times, attributes.
     Change,
     /// As `Change`, but the content will be dropped (O_TRUNC).
@@ -25,6 +27,18 @@ pub enum Intent {
     Create,
     /// The name is to go: unlink, rmdir, the source of a rename.
     Remove,
+}
+
+/// How files that are open are read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Manner {
+    /// By the kernel; nobody is asked.
+    Native,
+    /// By the kernel, after [`Intent::Part`] was asked for what is about to be read.
+    Parts,
+    /// They are handles of the kernel that runs the command: the interposer opens them itself, and serves what is read and
+    /// written (`run::live`). What `locate` says is for those who only look.
+    Live,
 }
 
 /// A tree of files behind a mount point. Shared by the threads that wait for slow ones.
@@ -46,4 +60,7 @@ pub trait Backing: Send + Sync {
 
     /// The inverse of `locate`: the name of a host path that lies in this tree. For getcwd and links of /proc.
     fn name_of(&self, host: &Path) -> Option<PathBuf>;
+
+    /// How what is open is read.
+    fn manner(&self) -> Manner;
 }

@@ -79,7 +79,55 @@ pub enum Special {
     Bound,
     Socketcall,
     Ptrace,
+    /// Calls on descriptors that may be of a live mount, or of one that is read in parts.
+    Stream(Stream),
 }
+
+/// What is done with such a descriptor, which is argument 0 if nothing else is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "the names of calls")]
+pub enum Stream {
+    Read,
+    Write,
+    Pread,
+    Pwrite,
+    Readv,
+    Writev,
+    Seek,
+    Llseek,
+    /// Nothing that can be served, and of files that are read in parts all is needed; which arguments are descriptors.
+    Unfit(&'static [usize]),
+    /// The descriptor is argument 4.
+    Map,
+    /// Arguments in memory.
+    OldMap,
+}
+
+/// Calls that stop only in runs with such a mount.
+const STREAMS: [(&str, Stream); 18] = [
+    ("read", Stream::Read),
+    ("write", Stream::Write),
+    ("pread64", Stream::Pread),
+    ("pwrite64", Stream::Pwrite),
+    ("readv", Stream::Readv),
+    ("writev", Stream::Writev),
+    ("lseek", Stream::Seek),
+    ("_llseek", Stream::Llseek),
+    ("preadv", Stream::Unfit(&[0])),
+    ("pwritev", Stream::Unfit(&[0])),
+    ("preadv2", Stream::Unfit(&[0])),
+    ("pwritev2", Stream::Unfit(&[0])),
+    ("sendfile", Stream::Unfit(&[0, 1])),
+    ("sendfile64", Stream::Unfit(&[0, 1])),
+    ("splice", Stream::Unfit(&[0, 2])),
+    ("tee", Stream::Unfit(&[0, 1])),
+    ("vmsplice", Stream::Unfit(&[0])),
+    ("copy_file_range", Stream::Unfit(&[0, 2])),
+];
+
+/// More that stop where files are read in parts.
+const MAPS: [(usize, &str, Stream); 3] =
+    [(0, "mmap", Stream::Map), (1, "mmap2", Stream::Map), (1, "mmap", Stream::OldMap)];
 
 /// What is done with a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +172,24 @@ impl Calls {
             list[number] = rule;
         }
         Calls { rules }
+    }
+
+    /// The same for a run with a mount whose files are served, or read in parts: then reads stop.
+    pub fn with_reads(mut self, live: bool, parts: bool) -> Calls {
+        for (abi, number, name, _) in rows() {
+            let stream = STREAMS.iter().find(|(call, _)| *call == name).map(|(_, stream)| *stream);
+            let map = MAPS.iter().find(|(of, call, _)| (*of, *call) == (abi, name)).map(|(_, _, map)| *map);
+            let rule = match (stream, map) {
+                (Some(stream), _) if live || parts => Rule::Special(Special::Stream(stream)),
+                (_, Some(map)) if parts => Rule::Special(Special::Stream(map)),
+                _ if parts && name == "io_setup" => {
+                    Rule::Refused(ENOSYS, "its reads cannot wait for what is to come")
+                }
+                _ => continue,
+            };
+            self.rules[abi][number] = rule;
+        }
+        self
     }
 
     /// What is done with this one.
@@ -240,6 +306,18 @@ mod tests {
             }
         }
         assert!(rows.len() > 800);
+    }
+
+    #[test]
+    fn reads_stop_only_where_they_may_be_served() {
+        let stops = |live, parts| Calls::new().with_reads(live, parts).that_stop();
+        let (plain, live, lazy) = (stops(false, false), stops(true, false), stops(false, true));
+        for (abi, read, map) in [(0, 0, 9), (1, 3, 192)] {
+            assert!(!plain.has(abi, read) && live.has(abi, read) && lazy.has(abi, read));
+            assert!(!plain.has(abi, map) && !live.has(abi, map) && lazy.has(abi, map));
+        }
+        let known = |name: &str| rows().any(|(_, _, row, rule)| row == name && rule == Rule::NoPath);
+        assert!(STREAMS.iter().all(|(name, _)| known(name)));
     }
 
     #[test]

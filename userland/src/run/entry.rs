@@ -1,15 +1,19 @@
 //! What to do with a call that is about to be made: [`Call::plan`]. Nothing, mostly; else new arguments, a result in its
 //! place, or an errno.
 
-use kernel_model::abi::{CallRecord, Errno};
+use std::collections::HashMap;
+
+use kernel_model::abi::{CallRecord, Errno, Pid};
 
 use super::backing::Intent;
 use super::calls::{Last, PathArgument, Rule, Special, Use};
+use super::live::Live;
 use super::mounts::{Place, Rights};
 use super::rewrite::Change;
 use super::task::{After, Cwd, Task};
 use super::walk::{Asker, EACCES, EROFS, EXDEV, Found, Scope, Start, Stop, World};
 use super::{look, procfs};
+use crate::ready::Ready;
 
 /// AT_FDCWD of fcntl.h.
 const AT_FDCWD: i32 = -100;
@@ -42,6 +46,10 @@ pub(super) struct Call<'c, 'h> {
     pub(super) abi: u64,
     /// Counts changes of current directories.
     pub(super) generation: u64,
+    pub(super) live: &'c mut Live<'h>,
+    pub(super) ready: &'c Ready<'h>,
+    /// All tasks of the tree.
+    pub(super) by_pid: &'c HashMap<Pid, usize>,
 }
 
 impl Call<'_, '_> {
@@ -77,6 +85,7 @@ impl Call<'_, '_> {
             Special::Messages => self.messages(),
             Special::Bound => self.bound(),
             Special::Socketcall => self.socketcall(),
+            Special::Stream(stream) => self.stream(stream),
             Special::Ptrace => Ok(Plan::fail(EPERM)),
         }
     }

@@ -12,6 +12,7 @@ use zerocopy::{FromZeros, IntoBytes};
 
 use super::calls::{Calls, Rule, Special};
 use super::entry::{Call, Plan};
+use super::live::Live;
 use super::mounts::path_of;
 use super::report::Reporter;
 use super::rewrite::{Change, New, needs_low_memory};
@@ -34,6 +35,9 @@ const BATCH: usize = 4;
 
 /// Bytes of memory that a 64-bit program is given for its 32-bit calls.
 const LOW_BYTES: u64 = 64 * 1024;
+
+/// Bytes of `int 0x80`, and of `syscall`.
+const CALL_BYTES: u64 = 2;
 
 /// What a mount has answered, and whom.
 struct Answer {
@@ -59,6 +63,7 @@ pub(super) struct Follow<'h> {
     generation: u64,
     serial: u64,
     answers: (Sender<Answer>, Receiver<Answer>),
+    live: Live<'h>,
 }
 
 impl<'h> Follow<'h> {
@@ -86,6 +91,7 @@ impl<'h> Follow<'h> {
             generation: 0,
             serial: 0,
             answers: channel(),
+            live: Live::new(host, ringer),
         })
     }
 
@@ -117,7 +123,10 @@ impl<'h> Follow<'h> {
     pub(super) fn serve(&mut self) -> Result<(), Failure> {
         while !self.tasks.is_empty() {
             match self.ready.next(self.only()) {
-                Ok(key) => self.drain(key)?,
+                Ok(key) => match Live::of_key(key) {
+                    Some(file) => self.live.show(file),
+                    None => self.drain(key)?,
+                },
                 Err(Errno::EINTR) => {}
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
@@ -125,12 +134,16 @@ impl<'h> Follow<'h> {
             while let Ok(answer) = self.answers.1.try_recv() {
                 self.answered(answer)?;
             }
+            self.live.sweep(&self.world.scratch, &self.by_pid);
         }
         Ok(())
     }
 
-    /// The only task there is, unless it waits for a mount itself.
+    /// The only task there is, unless it waits for a mount itself, and if nothing else can become readable.
     fn only(&self) -> Option<(usize, Fd)> {
+        if !self.live.is_empty() {
+            return None;
+        }
         let mut tasks = self.tasks.iter();
         let (key, task) =
             tasks.next().filter(|(_, task)| tasks.next().is_none() && task.waiting.is_none())?;
@@ -208,7 +221,9 @@ impl<'h> Follow<'h> {
         task.undo = None;
         let rule = self.calls.get(abi, number);
         let Ok(record) = task.call() else { return true }; // it is dying
-        let mut call = Call { world: self.world, task, record, abi, generation: self.generation };
+        let (world, generation) = (self.world, self.generation);
+        let (live, ready, by_pid) = (&mut self.live, &self.ready, &self.by_pid);
+        let mut call = Call { world, task, record, abi, generation, live, ready, by_pid };
         let plan = match call.plan(rule) {
             Ok(plan) => plan,
             Err(Stop::Errno(errno)) => Plan::fail(errno),
@@ -308,6 +323,14 @@ impl<'h> Follow<'h> {
                 task.cwd = Some(Cwd { generation: self.generation, host, virt, native });
             }
             After::In(_) => {}
+            After::Opened(file) if !done => self.live.close(&self.world.scratch, file),
+            After::Opened(_) => {}
+            After::Again if done => {
+                let regs = undo.regs;
+                let regs = kernel_model::abi::IntRegisters { rip: regs.rip - CALL_BYTES, ..regs };
+                let _ = task.set_registers(&regs);
+            }
+            After::Again => {}
             After::Address { at, length_at, room } => {
                 if done {
                     self.name_address(key, at, length_at, room);
@@ -317,7 +340,7 @@ impl<'h> Follow<'h> {
                 let mut regs = undo.regs;
                 if done {
                     task.low = Some(result as u32 as u64);
-                    regs.rip -= 2; // bytes of `int 0x80`
+                    regs.rip -= CALL_BYTES;
                 } else {
                     regs.rax = result as u64;
                 }
@@ -399,6 +422,9 @@ impl<'h> Follow<'h> {
         if let Some(undo) = &task.undo {
             for (mount, below, intent) in &undo.told {
                 self.world.table.get(*mount).backing.finished(path_of(below), *intent, false);
+            }
+            if let After::Opened(file) = undo.after {
+                self.live.close(&self.world.scratch, file);
             }
         }
     }

@@ -4,6 +4,8 @@
 //! a path among them; `entry` and its siblings `open`, `exec` and `socket` plan what to do with a call; `rewrite` changes
 //! arguments and undoes it; `follow` is the loop. The kernel then does the call itself, on the host's file: nothing that is
 //! read or written passes through the tracer. What is behind a mount is a [`backing::Backing`].
+//! Two are exceptions, by `streams`: calls on handles of a `proc:` mount, which are `live`, are served; and reads of a lazy mount
+//! wait for what they are about to read.
 
 pub mod args;
 pub mod backing;
@@ -11,6 +13,7 @@ pub mod calls;
 mod entry;
 mod exec;
 mod follow;
+mod live;
 mod look;
 pub mod mounts;
 mod open;
@@ -20,6 +23,7 @@ pub mod restrict;
 mod rewrite;
 mod scratch;
 mod socket;
+mod streams;
 mod task;
 mod walk;
 
@@ -35,6 +39,7 @@ use crate::diagnose::{self, Asker as Debugger};
 use crate::failure::Failure;
 use crate::signals::Signals;
 use crate::trace::delay::Ringer;
+use backing::Manner;
 use calls::Calls;
 use follow::Follow;
 use mounts::{Mount, Table, path_of, shown};
@@ -68,7 +73,7 @@ pub fn run(
     signals: Option<&Signals>,
 ) -> Result<Status, Failure> {
     let world = World { table: Table::new(options.mounts), ..World::default() };
-    let calls = Calls::new();
+    let calls = Calls::new().with_reads(world.table.has(Manner::Live), world.table.has(Manner::Parts));
     let beginning = Beginning { world: &world, answers: Answers::new() };
     let (program, cwd) = beginning.program(&options.words, options.dir)?;
     let stopping = calls.that_stop();

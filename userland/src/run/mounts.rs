@@ -4,12 +4,12 @@
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bitflags::bitflags;
 
-use super::backing::Backing;
+use super::backing::{Backing, Manner};
 
 bitflags! {
     /// What may be done below a mount point. Nothing at all: the mount hides what is there.
@@ -101,6 +101,18 @@ impl Table {
     /// A mount by its index.
     pub fn get(&self, index: usize) -> &Mount {
         &self.mounts[index]
+    }
+
+    /// Whether some mount is read in this manner.
+    pub fn has(&self, manner: Manner) -> bool {
+        self.mounts.iter().any(|mount| mount.backing.manner() == manner)
+    }
+
+    /// The mount that is read in parts and has this host path, and the name there.
+    pub fn in_parts(&self, host: &Path) -> Option<(usize, PathBuf)> {
+        let parts =
+            self.mounts.iter().enumerate().filter(|(_, mount)| mount.backing.manner() == Manner::Parts);
+        parts.filter_map(|(index, mount)| Some((index, mount.backing.name_of(host)?))).next()
     }
 
     /// The mount that a virtual path is in: the longest prefix wins.

@@ -1,19 +1,19 @@
 //! The open family: what is about to be done follows from the flags and from what is there.
 
-use super::backing::Intent;
+use super::backing::{Intent, Manner};
 use super::entry::{Call, Plan};
 use super::look;
-use super::mounts::path_of;
+use super::mounts::{Place, path_of};
 use super::procfs;
 use super::rewrite::{Change, New};
 use super::walk::{Asker, Found, Scope, Stop};
 use kernel_model::abi::Errno;
 
 // Of fcntl.h on x86, for both ABIs.
-const WRITES: u64 = 0o3;
-const O_CREAT: u64 = 0o100;
-const O_EXCL: u64 = 0o200;
-const O_TRUNC: u64 = 0o1000;
+pub(super) const WRITES: u64 = 0o3;
+pub(super) const O_CREAT: u64 = 0o100;
+pub(super) const O_EXCL: u64 = 0o200;
+pub(super) const O_TRUNC: u64 = 0o1000;
 const O_NOFOLLOW: u64 = 0o400_000;
 const O_PATH: u64 = 0o10_000_000;
 /// __O_TMPFILE, without the O_DIRECTORY that goes with it.
@@ -66,7 +66,20 @@ impl Call<'_, '_> {
         if found.native {
             return Ok(());
         }
-        let intent = self.open_intent(found, flags)?;
+        let place = self.world.table.place(&found.virt);
+        let manner = match place {
+            Place::Mount(mount, _) => self.world.table.get(mount).backing.manner(),
+            Place::Host => Manner::Native,
+        };
+        if let (Place::Mount(mount, below), Manner::Live) = (place, manner)
+            && flags & O_PATH == 0
+        {
+            return self.open_live(change, path, found, mount, below, flags);
+        }
+        let intent = match self.open_intent(found, flags)? {
+            Intent::Read if manner == Manner::Parts => Intent::Part(0),
+            intent => intent,
+        };
         self.put(change, path, found, intent)
     }
 

@@ -34,11 +34,24 @@ pub(super) enum Item {
     Text(Vec<u8>),
 }
 
+/// Bytes of the program's own that are others for the length of a call.
+#[derive(Clone, Debug)]
+pub(super) struct Poke {
+    /// Where they are.
+    pub(super) at: u64,
+    /// A pointer there is to point to these.
+    pub(super) to: Option<Vec<u8>>,
+    /// What is there, or follows the pointer.
+    pub(super) then: Vec<u8>,
+}
+
 /// What is to be changed for a call.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Change {
     /// By the index of the argument.
     pub(super) arguments: Vec<(usize, New)>,
+    /// Changes of structures that cannot be copied, since the kernel answers in them.
+    pub(super) pokes: Vec<Poke>,
     /// The number of another call to make instead.
     pub(super) number: Option<u64>,
     /// What mounts are told when it is over.
@@ -55,10 +68,11 @@ impl Change {
 
     /// Whether the call is as it was.
     pub(super) fn is_nothing(&self) -> bool {
-        self.arguments.is_empty() && self.after.is_none() && self.told.is_empty()
+        self.arguments.is_empty() && self.pokes.is_empty() && self.after.is_none() && self.told.is_empty()
     }
 
-    fn bytes(&self) -> usize {
+    /// Room that the new strings need.
+    pub(super) fn bytes(&self) -> usize {
         let item = |item: &Item| match item {
             Item::Old(_) => 0,
             Item::Text(text) => text.len() + 8,
@@ -69,7 +83,8 @@ impl Change {
             New::Struct(head, bytes) => head.len() + bytes.len() + 16,
             New::List(items) => items.iter().map(item).sum::<usize>() + 8 * items.len() + 16,
         };
-        self.arguments.iter().map(|(_, new)| of(new)).sum()
+        let poked = self.pokes.iter().flat_map(|poke| &poke.to).map(|bytes| bytes.len() + 8);
+        self.arguments.iter().map(|(_, new)| of(new)).chain(poked).sum()
     }
 }
 
@@ -135,12 +150,33 @@ impl Task<'_> {
         if let Some(number) = change.number {
             regs.rax = number;
         }
+        let pokes: Vec<(u64, Vec<u8>)> = change
+            .pokes
+            .into_iter()
+            .map(|poke| {
+                let pointer = poke.to.map(|bytes| block.add(&bytes).to_le_bytes());
+                let pointer = pointer.iter().flat_map(|pointer| &pointer[..word_size(abi)]);
+                (poke.at, pointer.copied().chain(poke.then).collect())
+            })
+            .collect();
         let mut memory = Vec::new();
         if !block.bytes.is_empty() {
             let mut before = vec![0; block.bytes.len()];
             self.read(at, &mut before)?;
             self.write(at, &block.bytes)?;
             memory.push((at, before));
+        }
+        for (at, bytes) in pokes {
+            let mut before = vec![0; bytes.len()];
+            let poked = self.read(at, &mut before).and_then(|()| self.write(at, &bytes));
+            memory.push((at, before));
+            if let Err(errno) = poked {
+                // The last one did not happen, or not all of it.
+                for (at, before) in &memory {
+                    let _ = self.write(*at, before);
+                }
+                return Err(errno);
+            }
         }
         if regs != *old {
             self.set_registers(&regs)?;

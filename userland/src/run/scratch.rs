@@ -67,6 +67,23 @@ impl Scratch {
         Ok(path)
     }
 
+    /// A new directory.
+    pub(super) fn directory(&self) -> io::Result<PathBuf> {
+        let dir = self.private()?.unused();
+        std::fs::create_dir(&dir)?;
+        dir.canonicalize()
+    }
+
+    /// A file of such a directory stands for `virt`.
+    pub(super) fn called(&self, path: &Path, virt: &[u8]) {
+        self.names.borrow_mut().insert(path.to_owned(), virt.to_vec());
+    }
+
+    /// It stands for nothing any more.
+    pub(super) fn forgotten(&self, path: &Path) {
+        self.names.borrow_mut().remove(path);
+    }
+
     /// A short name for a directory that stands for `virt`.
     pub(super) fn link_to(&self, target: &[u8], virt: &[u8]) -> io::Result<Vec<u8>> {
         let mut names = self.names.borrow_mut();

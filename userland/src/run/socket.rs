@@ -5,7 +5,7 @@ use kernel_model::abi::Errno;
 use super::backing::Intent;
 use super::entry::{Call, Plan};
 use super::mounts::pop;
-use super::rewrite::{Change, New};
+use super::rewrite::{Change, New, Poke};
 use super::task::{After, word_size};
 use super::walk::{Scope, Stop};
 
@@ -13,10 +13,22 @@ const AF_UNIX: u16 = 1;
 /// Bytes of `sun_path`.
 const LONGEST: usize = 108;
 const AT_FDCWD: i32 = -100;
-const EOPNOTSUPP: Errno = Errno(95);
 const ENAMETOOLONG: Errno = Errno(36);
 /// UIO_MAXIOV: what sendmmsg takes at most.
 const MOST_MESSAGES: u64 = 1024;
+/// About as many bytes of addresses are put below the stack: there may be no more.
+const MOST_BYTES: usize = 8 << 10;
+
+// SYS_* of linux/net.h.
+const BIND: u64 = 2;
+const CONNECT: u64 = 3;
+const ACCEPT: u64 = 5;
+const GETSOCKNAME: u64 = 6;
+const GETPEERNAME: u64 = 7;
+const SENDTO: u64 = 11;
+const SENDMSG: u64 = 16;
+const ACCEPT4: u64 = 18;
+const SENDMMSG: u64 = 20;
 
 /// The path in an address; `None`: it has none.
 fn path_in(address: &[u8]) -> Option<&[u8]> {
@@ -101,10 +113,16 @@ impl Call<'_, '_> {
         Some((name, length))
     }
 
-    /// Whether that would have to be another.
-    fn has_virtual_name(&mut self, message: u64) -> Result<bool, Stop> {
-        let Some((name, length)) = self.message_name(message) else { return Ok(false) };
-        Ok(self.host_address(name, length, Intent::Look)?.is_some())
+    /// Makes an address that a structure points to another one, if it has to be. The pointer is at `at`, and the length comes
+    /// after it, be it in a `struct msghdr` or among the arguments of socketcall.
+    fn put_address(&mut self, change: &mut Change, at: u64, intent: Intent) -> Result<(), Stop> {
+        let Some((name, length)) = self.message_name(at) else { return Ok(()) };
+        if let Some((address, new)) = self.host_address(name, length, intent)? {
+            let length = (address.len() as u32).to_le_bytes().to_vec();
+            change.pokes.push(Poke { at, to: Some(address), then: length });
+            change.told.extend(new.told);
+        }
+        Ok(())
     }
 
     pub(super) fn message(&mut self) -> Result<Plan, Stop> {
@@ -121,49 +139,74 @@ impl Call<'_, '_> {
         Ok(Plan::Change(change))
     }
 
+    /// sendmmsg.
     pub(super) fn messages(&mut self) -> Result<Plan, Stop> {
+        let mut change = Change::default();
+        let (list, count) = (self.argument(1), self.argument(2));
+        if let Some(fewer) = self.put_messages(&mut change, list, count)? {
+            change.arguments.push((2, New::Value(fewer)));
+        }
+        Ok(plan(change))
+    }
+
+    /// The addresses of many messages. `Some`: only so many are to be sent now, as the kernel itself does it if one fails.
+    fn put_messages(&mut self, change: &mut Change, list: u64, count: u64) -> Result<Option<u64>, Stop> {
         // struct mmsghdr: a msghdr and a count, padded.
         let size = if self.abi == 0 { 64 } else { 32 };
-        for n in 0..self.argument(2).min(MOST_MESSAGES) {
-            if self.has_virtual_name(self.argument(1) + n * size)? {
-                return Err(EOPNOTSUPP.into());
+        for n in 0..count.min(MOST_MESSAGES) {
+            match self.put_address(change, list + n * size, Intent::Look) {
+                Err(Stop::Errno(_)) if n > 0 => return Ok(Some(n)),
+                result => result?,
+            }
+            if change.bytes() > MOST_BYTES {
+                return Ok(Some(n + 1));
             }
         }
-        Ok(Plan::Go)
+        Ok(None)
     }
 
     /// getsockname, getpeername, accept: the address comes at the end.
     pub(super) fn bound(&mut self) -> Result<Plan, Stop> {
-        let (at, length_at) = (self.argument(1), self.argument(2));
-        if at == 0 {
-            return Ok(Plan::Go);
-        }
-        let Ok(room) = self.task.word(1, length_at) else { return Ok(Plan::Go) };
-        let after = Some(After::Address { at, length_at, room: room as usize });
-        Ok(Plan::Change(Change { after, ..Change::default() }))
+        let after = self.address_comes(self.argument(1), self.argument(2));
+        Ok(plan(Change { after, ..Change::default() }))
     }
 
-    /// All socket calls in one, with arguments in memory (net/socket.c).
+    /// An address comes at the end of the call; `None`: nobody wants it, or the kernel says what is wrong.
+    fn address_comes(&mut self, at: u64, length_at: u64) -> Option<After> {
+        let room = if at == 0 { return None } else { self.task.word(1, length_at).ok()? };
+        Some(After::Address { at, length_at, room: room as usize })
+    }
+
+    /// All socket calls in one, with arguments in memory (net/socket.c): their numbers are those of linux/net.h.
     pub(super) fn socketcall(&mut self) -> Result<Plan, Stop> {
         let (call, list) = (self.argument(0), self.argument(1));
-        let mut word = |n: u64| self.task.word(1, list + 4 * n).unwrap_or(0);
-        let refused = match call {
-            2 | 3 => {
-                let (at, length) = (word(1), word(2));
-                self.host_address(at, length, Intent::Look)?.is_some()
+        let word = |n: u64| list + 4 * n;
+        let mut argument = |n: u64| self.task.word(1, word(n)).unwrap_or(0);
+        let (second, third) = (argument(1), argument(2));
+        let mut change = Change::default();
+        match call {
+            BIND => self.put_address(&mut change, word(1), Intent::Create)?,
+            CONNECT => self.put_address(&mut change, word(1), Intent::Look)?,
+            SENDTO => self.put_address(&mut change, word(4), Intent::Look)?,
+            SENDMSG => self.put_address(&mut change, second, Intent::Look)?,
+            SENDMMSG => {
+                if let Some(fewer) = self.put_messages(&mut change, second, third)? {
+                    change.pokes.push(Poke {
+                        at: word(2),
+                        to: None,
+                        then: (fewer as u32).to_le_bytes().to_vec(),
+                    });
+                }
             }
-            11 => {
-                let (at, length) = (word(4), word(5));
-                self.host_address(at, length, Intent::Look)?.is_some()
-            }
-            16 | 20 => {
-                let message = word(1);
-                self.has_virtual_name(message)?
-            }
-            _ => false,
-        };
-        if refused { Err(EOPNOTSUPP.into()) } else { Ok(Plan::Go) }
+            ACCEPT | GETSOCKNAME | GETPEERNAME | ACCEPT4 => change.after = self.address_comes(second, third),
+            _ => {}
+        }
+        Ok(plan(change))
     }
+}
+
+fn plan(change: Change) -> Plan {
+    if change.is_nothing() { Plan::Go } else { Plan::Change(change) }
 }
 
 /// An address that the kernel gave, with the program's name for it; `None`: it is that.

@@ -44,6 +44,10 @@ pub(super) enum After {
         /// How much room there was.
         room: usize,
     },
+    /// A file of a live mount was opened, if the call succeeded.
+    Opened(u64),
+    /// There was nothing to read and the kernel has waited: the call is made again, unless a signal ended the wait.
+    Again,
     /// The call was another one's place: it is made again, and the result is where memory for strings is.
     Mapped,
 }

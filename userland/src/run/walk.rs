@@ -132,7 +132,13 @@ impl World {
         self.scratch.glue(virt, self.table.points_below(virt)).map_err(|_| Stop::Errno(ENOENT))
     }
 
-    fn locate(&self, asker: Asker<'_>, mount: usize, below: &[u8], intent: Intent) -> Result<Vec<u8>, Stop> {
+    pub(super) fn locate(
+        &self,
+        asker: Asker<'_>,
+        mount: usize,
+        below: &[u8],
+        intent: Intent,
+    ) -> Result<Vec<u8>, Stop> {
         let Mount { backing, rights, .. } = self.table.get(mount);
         match allowed(*rights, intent) {
             // `mkdir -p` has to see that the directory is there: EEXIST goes first (filename_create in fs/namei.c).
@@ -364,7 +370,7 @@ fn allowed(rights: Rights, intent: Intent) -> Result<(), Stop> {
     let enough = match intent {
         Intent::Look => !rights.is_empty(),
         Intent::List => rights.contains(Rights::READ),
-        Intent::Read => rights.intersects(Rights::READ | Rights::EXECUTE),
+        Intent::Read | Intent::Part(_) => rights.intersects(Rights::READ | Rights::EXECUTE),
         Intent::Change | Intent::Replace | Intent::Create | Intent::Remove => {
             if rights.is_empty() {
                 return Err(EACCES.into());

@@ -7,7 +7,7 @@ use kernel_model::abi::{Errno, Result};
 
 use super::names::under;
 use super::private::Private;
-use crate::run::backing::{Backing, Intent};
+use crate::run::backing::{Backing, Intent, Manner};
 
 /// A directory, or a single file, of the host.
 pub struct Dir {
@@ -45,7 +45,7 @@ pub(crate) fn refusal(host: &Path, intent: Intent) -> Errno {
 /// Does it need what is read-only to be something else?
 pub(crate) fn changes(intent: Intent) -> bool {
     match intent {
-        Intent::Look | Intent::List | Intent::Read => false,
+        Intent::Look | Intent::List | Intent::Read | Intent::Part(_) => false,
         Intent::Change | Intent::Replace | Intent::Create | Intent::Remove => true,
     }
 }
@@ -64,5 +64,9 @@ impl Backing for Dir {
 
     fn name_of(&self, host: &Path) -> Option<PathBuf> {
         host.strip_prefix(&self.root).ok().map(Path::to_owned)
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Native
     }
 }

@@ -5,7 +5,7 @@
 //! - [`http`]: web servers.
 //! - [`tar`](mod@tar): archives.
 //! - [`dir`]: directories of the host, and `mem:`; [`overlay`]: changes kept apart from what they change.
-//! - [`cmd`]: programs of anybody, in any language.
+//! - [`cmd`]: programs of anybody, in any language. [`proc`]: the kernel's own `proc:`, whose files are opened live.
 //! - [`spec`] and [`table`](mod@table): mounts as people write them, and as the interposer needs them; [`progress`]: bars.
 
 pub mod cmd;
@@ -15,6 +15,7 @@ pub mod http;
 pub mod names;
 pub mod overlay;
 pub mod private;
+pub mod proc;
 pub mod progress;
 pub mod shadow;
 pub mod spec;

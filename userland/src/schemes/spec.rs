@@ -47,6 +47,8 @@ pub enum Source {
     Tar(PathBuf),
     /// `cmd:COMMAND`, for a shell.
     Cmd(String),
+    /// `proc:`, the scheme of the kernel that runs the command.
+    Proc,
     /// `overlay:LOWER:UPPER`, `overlay:[SPEC]:UPPER`; without UPPER changes are gone afterwards.
     Overlay(Box<Source>, Option<PathBuf>),
 }
@@ -64,6 +66,8 @@ pub struct Spec {
     pub executable: bool,
     /// `fresh`: ask again whenever somebody looks; `kept`: never; otherwise as the scheme's habit is.
     pub fresh: Option<bool>,
+    /// `lazy`: of a file of `http:`, no more is fetched than is read.
+    pub lazy: bool,
 }
 
 /// What is wrong with one.
@@ -76,10 +80,10 @@ pub enum SpecError {
     #[error("mount point `{0}` must begin with `/`")]
     Point(String),
     /// No such word.
-    #[error("unknown mount option `{0}`; there are r, w, x, ro, rw, deny, fresh, kept")]
+    #[error("unknown mount option `{0}`; there are r, w, x, ro, rw, deny, fresh, kept, lazy")]
     Option(String),
     /// No such scheme.
-    #[error("unknown scheme in `{0}`; there are dir:, mem:, http:, https:, tar:, overlay:, cmd:")]
+    #[error("unknown scheme in `{0}`; there are dir:, mem:, http:, https:, tar:, overlay:, cmd:, proc:")]
     Scheme(String),
     /// Something is needed after the scheme.
     #[error("`{0}` needs {1}")]
@@ -87,6 +91,9 @@ pub enum SpecError {
     /// Nothing is behind it, or there is something.
     #[error("`deny` mounts nothing: leave `{0}` away")]
     Deny(String),
+    /// There is nothing that could be put off.
+    #[error("`lazy` is for http: and https: mounts, without `fresh`; `{0}` is none")]
+    Lazy(String),
     /// In a file.
     #[error("{file}:{line}: {cause}")]
     Line {
@@ -116,11 +123,12 @@ impl Spec {
         if !point.has_root() {
             return Err(SpecError::Point(point.display().to_string()));
         }
-        let (mut rights, mut fresh, mut deny, mut executable) = (None, None, false, false);
+        let (mut rights, mut fresh, mut deny, mut executable, mut lazy) = (None, None, false, false, false);
         for option in options {
             match option {
                 "fresh" => fresh = Some(true),
                 "kept" => fresh = Some(false),
+                "lazy" => lazy = true,
                 "ro" => rights = Some(Rights::READ_ONLY),
                 "rw" => rights = Some(Rights { execute: false, ..Rights::ALL }),
                 "deny" => deny = true,
@@ -133,14 +141,17 @@ impl Spec {
             }
         }
         if deny {
-            let spec =
-                Spec { point, source: Source::Nothing, rights: Rights::DENY, executable: false, fresh };
+            let (source, rights) = (Source::Nothing, Rights::DENY);
+            let spec = Spec { point, source, rights, executable: false, fresh, lazy: false };
             return if what.is_empty() { Ok(spec) } else { Err(SpecError::Deny(what.into())) };
         }
         let (source, read_only) = Source::parse(what)?;
+        if lazy && (fresh == Some(true) || !matches!(source, Source::Http(_))) {
+            return Err(SpecError::Lazy(what.into()));
+        }
         let given = rights.unwrap_or(Rights::ALL);
         let rights = Rights { write: given.write && !read_only, ..given };
-        Ok(Spec { point, source, rights, executable, fresh })
+        Ok(Spec { point, source, rights, executable, fresh, lazy })
     }
 
     /// The lines of a mount file; `name` is for errors.
@@ -196,7 +207,8 @@ impl Source {
                 return Ok((Source::Dir(path.into()), read_only));
             }
             "mem" if what.is_empty() => Source::Mem,
-            "mem" => return Err(SpecError::Needs("mem:".into(), "nothing after the colon")),
+            "proc" if what.is_empty() => Source::Proc,
+            "mem" | "proc" => return Err(SpecError::Needs(format!("{scheme}:"), "nothing after the colon")),
             // `http:URL` as well as the URL itself.
             "http" if what.starts_with("http:") || what.starts_with("https:") => return Source::parse(what),
             "http" => Source::Http(text.to_owned()),
@@ -225,6 +237,9 @@ fn overlay(what: &str) -> Result<Source, SpecError> {
             (Source::Dir(lower.into()), upper)
         }
     };
+    if lower == Source::Proc {
+        return Err(SpecError::Needs("overlay:".into(), "a tree of files below: `proc:` has handles"));
+    }
     let upper = match upper {
         "" | "mem:" => None,
         path => Some(Path::new(path.strip_prefix("dir:").unwrap_or(path)).to_owned()),
@@ -244,6 +259,7 @@ mod tests {
     fn each_scheme_is_understood() {
         assert_eq!(source("dir:/a b:c"), Source::Dir("/a b:c".into()));
         assert_eq!(source("mem:"), Source::Mem);
+        assert_eq!(source("proc:"), Source::Proc);
         assert_eq!(source("http://h:8/p=q"), Source::Http("http://h:8/p=q".into()));
         assert_eq!(source("http:http://h/"), Source::Http("http://h/".into()));
         assert_eq!(source("http:"), Source::Http("http:".into()));
@@ -283,6 +299,10 @@ mod tests {
         assert!(fails("/x,q=mem:").starts_with("unknown mount option `q`"));
         assert_eq!(fails("/x=tar:"), "`tar:` needs an archive, as in tar:src.tar.gz");
         assert_eq!(fails("/x,deny=mem:"), "`deny` mounts nothing: leave `mem:` away");
+        assert!(fails("/x,lazy=mem:").starts_with("`lazy` is for http:"));
+        assert!(fails("/x,lazy,fresh=http:").starts_with("`lazy` is for http:"));
+        assert!(fails("/x=overlay:[proc:]:").contains("`proc:` has handles"));
+        assert_eq!(fails("/x=proc:1"), "`proc:` needs nothing after the colon");
         assert!(fails("/x=overlay:/usr").contains("needs LOWER:UPPER"));
 
         let text = "# mounts\n\n/data  r  tar:my archive.tar.gz   # the data\n\t/my\\040dir - dir:/srv/a#b\n/s deny\n";

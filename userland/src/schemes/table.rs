@@ -13,11 +13,12 @@ use super::dir::Dir;
 use super::http::{Http, Options};
 use super::overlay::Overlay;
 use super::private::Private;
+use super::proc::Proc;
 use super::shadow::{Habit, Shadow, Watch};
 use super::spec::{Rights, Source, Spec};
 use super::tar::Tar;
 use super::tree::Files;
-use crate::run::backing::{Backing, Intent};
+use crate::run::backing::{Backing, Intent, Manner};
 
 /// A mount as the interposer needs it.
 pub struct Mounted {
@@ -74,6 +75,7 @@ impl Maker {
             Source::Nothing => Arc::new(Nothing),
             Source::Dir(path) => Arc::new(Dir::new(path, !spec.rights.write)?),
             Source::Mem => Arc::new(Dir::memory(&self.private()?)?),
+            Source::Proc => Arc::new(Proc::new(&self.private()?)?),
             Source::Tar(path) => {
                 let private = self.private()?;
                 let tree = Files::new("tar", Tar::new(path, &private)?);
@@ -84,13 +86,13 @@ impl Maker {
                 let mode = if spec.executable { 0o755 } else { 0o644 };
                 let http = Http::new(url, Options { fresh, mode, patience: Duration::from_secs(30) })?;
                 // A server far away answers many questions in the time of one.
-                let habit = Habit { fresh, at_once: 8 };
+                let habit = Habit { fresh, at_once: 8, lazy: spec.lazy };
                 let private = self.private()?;
                 Arc::new(Shadow::new(Files::new("http", http), "http", habit, &private, self.watch.clone())?)
             }
             Source::Cmd(command) => {
                 // What a program makes up may be something else each time.
-                let habit = Habit { fresh: spec.fresh.unwrap_or(true), at_once: 1 };
+                let habit = Habit { fresh: spec.fresh.unwrap_or(true), at_once: 1, lazy: false };
                 let private = self.private()?;
                 Arc::new(Shadow::new(Cmd::start(command)?, "cmd", habit, &private, self.watch.clone())?)
             }
@@ -111,6 +113,7 @@ fn name(source: &Source) -> String {
         Source::Nothing => "nothing".into(),
         Source::Dir(path) | Source::Tar(path) => path.display().to_string(),
         Source::Mem => "mem:".into(),
+        Source::Proc => "proc:".into(),
         Source::Http(url) => url.clone(),
         Source::Cmd(command) => format!("`{command}`"),
         Source::Overlay(lower, upper) => {
@@ -136,6 +139,10 @@ impl Backing for Nothing {
 
     fn name_of(&self, _host: &Path) -> Option<PathBuf> {
         None
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Native
     }
 }
 

@@ -43,6 +43,10 @@ pub(crate) enum A {
     Length(&'static str),
     /// A message of one byte to a datagram socket at this name.
     Message(&'static str),
+    /// Many of them, as sendmmsg takes them.
+    Messages(&'static [&'static str]),
+    /// Arguments of a call in 32-bit words, as socketcall takes them.
+    Arguments(&'static [A]),
 }
 
 /// What of the result is shown.
@@ -58,6 +62,8 @@ pub(crate) enum Show {
     Text(usize),
     /// The path in the address in the argument with this index.
     Name(usize),
+    /// The path in the address that the second word of the list in argument 1 points to.
+    ListedName,
     /// Zero or the errno, and then what the tree looks like.
     Tree,
 }
@@ -74,11 +80,11 @@ pub(crate) enum Abis {
 }
 
 use A::{
-    Address, Connected, Cwd, Datagram, Dir, Fanotify, File, Inotify, Length, Listening, Message, N, Out, P,
-    Stream, T, Words, Words32,
+    Address, Arguments, Connected, Cwd, Datagram, Dir, Fanotify, File, Inotify, Length, Listening, Message,
+    Messages, N, Out, P, Stream, T, Words, Words32,
 };
 use Abis::{Both, Only32, Only64};
-use Show::{Content, Descriptor, Name, Status, Text, Tree};
+use Show::{Content, Descriptor, ListedName, Name, Status, Text, Tree};
 
 const RDWR_CREAT: i64 = 0o102;
 const EXCL: i64 = 0o200;
@@ -266,9 +272,33 @@ pub(crate) const CASES: &[Case] = &[
     ("sendto", Both, &[Connected("ls"), T("x"), N(1), N(0), N(0), N(0)], Status),
     ("sendmsg", Both, &[Datagram, Message("dg"), N(0)], Status),
     ("sendmmsg", Both, &[Stream, N(0), N(0), N(0)], Status),
+    ("sendmmsg", Both, &[Datagram, Messages(&["dg1", "dg2", "none", "dg3"]), N(4), N(0)], Status),
+    ("sendmmsg", Both, &[Datagram, Messages(&["none", "dg1"]), N(2), N(0)], Status),
+    ("sendmmsg", Both, &[Datagram, Messages(&["dg1", "loop"]), N(2), N(0)], Status),
     ("getsockname", Both, &[Listening("ls"), Out(110), Words32(&[110])], Name(1)),
     ("getpeername", Both, &[Connected("ls"), Out(110), Words32(&[110])], Name(1)),
     ("accept", Only64, &[Listening("ls"), Out(110), Words32(&[110])], Descriptor),
     ("accept4", Both, &[Listening("ls"), Out(110), Words32(&[110]), N(0)], Descriptor),
     ("socketcall", Only32, &[N(1), Words32(&[1, 1, 0])], Descriptor),
+    ("socketcall", Only32, &[N(2), Arguments(&[Stream, Address("s"), Length("s")])], Tree),
+    ("socketcall", Only32, &[N(2), Arguments(&[Stream, Address("f"), Length("f")])], Status),
+    ("socketcall", Only32, &[N(3), Arguments(&[Stream, Address("ls"), Length("ls")])], Status),
+    ("socketcall", Only32, &[N(3), Arguments(&[Stream, Address("none"), Length("none")])], Status),
+    ("socketcall", Only32, &[N(5), Arguments(&[Listening("ls"), Out(110), Words32(&[110])])], Descriptor),
+    ("socketcall", Only32, &[N(6), Arguments(&[Listening("ls"), Out(110), Words32(&[110])])], ListedName),
+    ("socketcall", Only32, &[N(7), Arguments(&[Connected("ls"), Out(110), Words32(&[110])])], ListedName),
+    (
+        "socketcall",
+        Only32,
+        &[N(11), Arguments(&[Datagram, T("x"), N(1), N(0), Address("dg"), Length("dg")])],
+        Status,
+    ),
+    ("socketcall", Only32, &[N(16), Arguments(&[Datagram, Message("dg"), N(0)])], Status),
+    (
+        "socketcall",
+        Only32,
+        &[N(18), Arguments(&[Listening("ls"), Out(110), Words32(&[110]), N(0)])],
+        Descriptor,
+    ),
+    ("socketcall", Only32, &[N(20), Arguments(&[Datagram, Messages(&["dg1", "dg2"]), N(2), N(0)])], Status),
 ];

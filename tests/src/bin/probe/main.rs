@@ -1,5 +1,5 @@
 //! System calls on a small tree, one each: `probe DIR` prints what came back, `probe DIR refused` what the calls say that
-//! `tracefd run` refuses. The same lines are expected for a real directory and for one that exists only through a mount.
+//! `tracefd run` refuses, `probe DIR free` what those say that take no path. The same lines are expected for a real directory and for one that exists only through a mount.
 //!
 //! `probe DIR exec …` starts this program again in every way there is.
 
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use cases::{A, Abis, CASES, Case, Show};
 use conformance::sys::Arena;
+use conformance::unprobed::is_unprobed;
 use userland::run::calls::{Rule, rows};
 
 /// What calls are made in.
@@ -48,6 +49,7 @@ fn main() {
             exec::all(&mut probe);
         }
         Some("refused") => probe.refused(),
+        Some("free") => probe.free(),
         Some("untouched") => probe.untouched(),
         Some("exec") => exec::one(&mut probe, &rest[1..]),
         Some(other) => panic!("no such list: {other}"),
@@ -171,14 +173,29 @@ impl Probe {
             }
             A::Length(name) => self.path(name).len() as u64 + 3,
             A::Message(name) => {
-                let address = self.address(name);
-                let (at, byte) = (self.arena.put(&address), self.arena.put(b"x"));
                 let size = if abi == 0 { 8 } else { 4 };
-                let vector = self.arena.put(&words(&[byte, 1], size));
-                let length = address.len() as u64;
-                self.arena.put(&words(&[at, length, vector, 1, 0, 0, 0], size))
+                let message = self.message(name, size);
+                self.arena.put(&words(&message, size))
+            }
+            A::Messages(names) => {
+                let size = if abi == 0 { 8 } else { 4 };
+                let all: Vec<u64> =
+                    names.iter().flat_map(|name| self.message(name, size).into_iter().chain([0])).collect();
+                self.arena.put(&words(&all, size))
+            }
+            A::Arguments(list) => {
+                let list: Vec<u64> = list.iter().map(|arg| self.word(abi, arg)).collect();
+                self.arena.put(&words(&list, 4))
             }
         }
+    }
+
+    /// The words of a `struct msghdr` for one byte to a socket of this name.
+    fn message(&mut self, name: &str, size: usize) -> [u64; 7] {
+        let address = self.address(name);
+        let (at, byte) = (self.arena.put(&address), self.arena.put(b"x"));
+        let vector: Vec<u8> = [byte, 1].iter().flat_map(|word| word.to_le_bytes()[..size].to_vec()).collect();
+        [at, address.len() as u64, self.arena.put(&vector), 1, 0, 0, 0]
     }
 
     fn show(&mut self, show: Show, result: i64, words: &[u64; 6]) -> String {
@@ -199,9 +216,17 @@ impl Probe {
                 let bytes = self.arena.get(words[at], result as usize);
                 format!("{result} {:?}", String::from_utf8_lossy(&bytes))
             }
-            Show::Name(at) => {
-                let address = self.arena.get(words[at], 110);
-                let length = self.arena.get(words[at + 1], 4)[0];
+            Show::Name(_) | Show::ListedName => {
+                let (at, length_at) = match show {
+                    Show::Name(at) => (words[at], words[at + 1]),
+                    _ => {
+                        let list = self.arena.get(words[1] + 4, 8);
+                        let word = |n: usize| u32::from_le_bytes(std::array::from_fn(|i| list[n + i]));
+                        (word(0).into(), word(4).into())
+                    }
+                };
+                let address = self.arena.get(at, 110);
+                let length = self.arena.get(length_at, 4)[0];
                 let path = address[2..].split(|&byte| byte == 0).next().unwrap_or_default();
                 format!("{result} {length} {:?}", String::from_utf8_lossy(path))
             }
@@ -235,6 +260,20 @@ impl Probe {
         ] {
             let (result, same) = self.arena.call_watched(self.numbers[&(0, name)], args);
             line(&format!("{name} {} {}", status(result), if same { "untouched" } else { "changed" }));
+        }
+    }
+
+    /// Every call that takes no path, with arguments that mean nothing.
+    fn free(&self) {
+        for (abi, number, name, rule) in rows() {
+            if rule == Rule::NoPath && !is_unprobed(name) {
+                let result = self.arena.call(abi, number as i64, [u64::MAX; 6]);
+                // What it is that succeeds may be another number each time.
+                line(&format!(
+                    "{abi} {name}: {}",
+                    if result < 0 { status(result) } else { "done".to_owned() }
+                ));
+            }
         }
     }
 

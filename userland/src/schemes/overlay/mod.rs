@@ -23,7 +23,7 @@ use super::errors::errno;
 use super::names::under;
 use super::private::Private;
 use super::tree::lock;
-use crate::run::backing::{Backing, Intent};
+use crate::run::backing::{Backing, Intent, Manner};
 
 /// What a whiteout's name begins with. Such names can be neither seen nor made by the program.
 const WHITEOUT: &str = ".wh.";
@@ -181,7 +181,9 @@ impl Backing for Overlay {
             return true;
         }
         match intent {
-            Intent::Look | Intent::List | Intent::Read => self.below.is_ready(below, intent),
+            Intent::Look | Intent::List | Intent::Read | Intent::Part(_) => {
+                self.below.is_ready(below, intent)
+            }
             Intent::Create => {
                 let known = self.below.is_ready(below, Intent::Look);
                 let parent = self.above(below).parent().is_some_and(Path::is_dir);
@@ -221,6 +223,10 @@ impl Backing for Overlay {
     fn name_of(&self, host: &Path) -> Option<PathBuf> {
         let here = host.strip_prefix(&self.view).or_else(|_| host.strip_prefix(&self.above));
         here.ok().map(Path::to_owned).or_else(|| self.below.name_of(host))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner::Native
     }
 }
 

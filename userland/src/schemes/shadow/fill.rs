@@ -17,7 +17,7 @@ use crate::schemes::names::entry_name;
 use crate::schemes::tree::lock;
 
 /// What is read at a time.
-const PIECE: usize = 256 << 10;
+pub(super) const PIECE: usize = 256 << 10;
 
 impl<S: Scheme + Send + Sync> Shadow<S> {
     /// Makes sure that a file has its content.
@@ -156,7 +156,7 @@ impl<S: Scheme + Send + Sync> Shadow<S> {
 }
 
 /// Opens a placeholder for writing, whatever its permissions say to others.
-fn open_for_us(path: &Path) -> io::Result<File> {
+pub(super) fn open_for_us(path: &Path) -> io::Result<File> {
     let open = || File::options().write(true).open(path);
     match open() {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -171,7 +171,7 @@ fn open_for_us(path: &Path) -> io::Result<File> {
 }
 
 /// Writes, or leaves a hole where all is zero: the file has its length already.
-fn put(file: &mut File, bytes: &[u8]) -> io::Result<()> {
+pub(super) fn put(file: &mut File, bytes: &[u8]) -> io::Result<()> {
     if bytes.len() >= 4096 && bytes.iter().all(|byte| *byte == 0) {
         file.seek(SeekFrom::Current(bytes.len() as i64)).map(drop)
     } else {
@@ -180,7 +180,7 @@ fn put(file: &mut File, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Who looks at a file meanwhile must not see that it is being written: make would build everything again.
-fn keep_time(file: &File, stat: &Stat) -> io::Result<()> {
+pub(super) fn keep_time(file: &File, stat: &Stat) -> io::Result<()> {
     if stat.mtime == Stat::UNKNOWN {
         return Ok(());
     }

@@ -2,18 +2,20 @@
 //!
 //! An entry goes one way: nothing known → a placeholder with the right type, size, mode and time (`place`) → its content,
 //! or all of a directory's entries (`fill`). Each step is done once, by the first who needs it; the others who need the
-//! same wait for that entry, and nobody else does. A file keeps its inode when it is filled, since programs compare what
+//! same wait for that entry, and nobody else does. A lazy scheme's files are filled in `parts`. A file keeps its inode when it is filled, since programs compare what
 //! stat and fstat say; nobody can see it half full, because its path is only given away when it is whole.
 //!
 //! Lock order: the content of a directory or file, then the attributes of an entry, then the tables. The attributes of two
 //! entries are never locked together.
 
 mod fill;
+mod parts;
 mod place;
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kernel_model::abi::{Errno, OpenFlags, Result, Stat};
@@ -24,7 +26,7 @@ use super::errors::errno;
 use super::names::{path_text, under};
 use super::private::Private;
 use super::tree::lock;
-use crate::run::backing::{Backing, Intent};
+use crate::run::backing::{Backing, Intent, Manner};
 
 /// Who is told of transfers, from the threads that make them.
 pub trait Watch: Send + Sync {
@@ -50,11 +52,13 @@ pub struct Habit {
     pub fresh: bool,
     /// How many entries of a directory are asked for at a time.
     pub at_once: usize,
+    /// Transfer no more of a file than is about to be read, and a little. Not with `fresh`.
+    pub lazy: bool,
 }
 
 impl Habit {
     /// For what answers at once and never changes.
-    pub const LOCAL: Habit = Habit { fresh: false, at_once: 1 };
+    pub const LOCAL: Habit = Habit { fresh: false, at_once: 1, lazy: false };
 }
 
 /// A scheme behind a mount. Read-only: [`super::overlay`] makes it writable.
@@ -97,13 +101,27 @@ struct There {
 struct Content {
     /// A file is full; a directory has all of its entries.
     whole: AtomicBool,
-    /// Held while it is being made so.
-    work: Mutex<()>,
+    /// So many bytes of a file are there.
+    have: AtomicU64,
+    /// Held while there come to be more. What is kept between two parts.
+    work: Mutex<Option<Transfer>>,
+}
+
+/// A transfer that goes on when more is needed.
+struct Transfer {
+    fd: Fd,
+    file: File,
 }
 
 impl There {
     fn is_whole(&self) -> bool {
         self.stat.is_symlink() || self.content.whole.load(Ordering::Acquire)
+    }
+
+    /// Are its first `end` bytes there? Of a small file, all of it.
+    fn has(&self, end: u64) -> bool {
+        let in_parts = self.stat.size > parts::AHEAD && end < self.stat.size;
+        self.is_whole() || in_parts && self.content.have.load(Ordering::Acquire) >= end
     }
 
     /// Are the attributes final?
@@ -252,6 +270,7 @@ impl<S: Scheme + Send + Sync> Backing for Shadow<S> {
             (Known::Nothing, _) => false,
             (Known::Absent(_), _) => true,
             (Known::There(there), Intent::List | Intent::Read) => there.is_whole(),
+            (Known::There(there), Intent::Part(end)) => there.has(end),
             (Known::There(there), _) => there.is_sized(),
         }
     }
@@ -271,8 +290,13 @@ impl<S: Scheme + Send + Sync> Backing for Shadow<S> {
         if intent != Intent::Look {
             if there.stat.is_dir() {
                 self.list(below, &there)?;
-            } else if there.stat.is_file() && intent == Intent::Read {
-                self.fill(below)?;
+            } else if there.stat.is_file() {
+                match intent {
+                    Intent::Part(end) => self.fill_part(below, end)?,
+                    Intent::Read if self.habit.lazy => self.fill_part(below, u64::MAX)?,
+                    Intent::Read => drop(self.fill(below)?),
+                    _ => {}
+                }
             }
         }
         Ok(self.host(below))
@@ -282,6 +306,10 @@ impl<S: Scheme + Send + Sync> Backing for Shadow<S> {
 
     fn name_of(&self, host: &Path) -> Option<PathBuf> {
         host.strip_prefix(&self.tree).ok().map(Path::to_owned)
+    }
+
+    fn manner(&self) -> Manner {
+        if self.habit.lazy { Manner::Parts } else { Manner::Native }
     }
 }
 

@@ -113,7 +113,7 @@ impl<S: Scheme + Send + Sync> Shadow<S> {
     }
 }
 
-fn is_same_file(old: &Stat, new: &Stat) -> bool {
+pub(super) fn is_same_file(old: &Stat, new: &Stat) -> bool {
     let size = old.size == new.size || new.size == Stat::UNKNOWN && new.mtime != Stat::UNKNOWN;
     size && (old.ino, old.mtime, old.mtime_nsec) == (new.ino, new.mtime, new.mtime_nsec)
 }

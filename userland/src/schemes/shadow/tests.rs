@@ -109,6 +109,10 @@ impl Tree for Shared {
 type Toys = Shadow<Files<Shared>>;
 
 fn toys(fresh: bool) -> (Arc<Toy>, Toys) {
+    toys_of(Habit { fresh, at_once: 3, lazy: false })
+}
+
+fn toys_of(habit: Habit) -> (Arc<Toy>, Toys) {
     let toy = Arc::new(Toy::default());
     toy.dir("");
     toy.dir("d");
@@ -116,7 +120,6 @@ fn toys(fresh: bool) -> (Arc<Toy>, Toys) {
     toy.file("g", "other");
     let private = Arc::new(Private::new().unwrap());
     let files = Files::new("toy", Shared(toy.clone()));
-    let habit = Habit { fresh, at_once: 3 };
     (toy, Shadow::new(files, "toy", habit, &private, Arc::new(Silent)).unwrap())
 }
 
@@ -213,6 +216,39 @@ fn a_failed_transfer_leaves_a_placeholder_and_may_be_tried_again() {
     assert_eq!(fs::metadata(&path).unwrap().blocks(), 0);
     toy.file("g", "at last");
     assert_eq!(fs::read_to_string(at(&shadow, "g", Intent::Read).unwrap()).unwrap(), "at last");
+}
+
+#[test]
+fn a_lazy_file_comes_in_parts_and_what_came_stays() {
+    let (toy, shadow) = toys_of(Habit { fresh: false, at_once: 1, lazy: true });
+    let text: Vec<u8> = (0..8_u32 << 20).map(|n| (n % 251) as u8 | 1).collect();
+    toy.put("big", Node { stat: stat(Stat::MODE_FILE, 0o644, 8 << 20), bytes: text.clone(), fails: None });
+    let path = at(&shadow, "big", Intent::Part(0)).unwrap();
+    assert_eq!((fs::metadata(&path).unwrap().len(), fs::metadata(&path).unwrap().blocks()), (8 << 20, 0));
+    assert_eq!(toy.count("content big"), 0, "to be open is not to be read");
+    // The transfer breaks at 4 MiB; what is before that can be had, and is not transferred again.
+    toy.change("big", |node| node.fails = Some((4 << 20, Errno::ETIMEDOUT)));
+    at(&shadow, "big", Intent::Part(100)).unwrap();
+    assert!(shadow.is_ready(Path::new("big"), Intent::Part(1 << 20)));
+    assert!(!shadow.is_ready(Path::new("big"), Intent::Part(3 << 20)));
+    assert!(fs::metadata(&path).unwrap().blocks() * 512 < 2 << 20, "not more than is read, and a little");
+    assert_eq!(at(&shadow, "big", Intent::Part(5 << 20)), Err(Errno::ETIMEDOUT));
+    at(&shadow, "big", Intent::Part(4 << 20)).unwrap();
+    assert_eq!(&fs::read(&path).unwrap()[..4 << 20], &text[..4 << 20]);
+    toy.change("big", |node| node.fails = None);
+    let before = fs::metadata(&path).unwrap();
+    at(&shadow, "big", Intent::Read).unwrap();
+    let after = fs::metadata(&path).unwrap();
+    assert!(fs::read(&path).unwrap() == text && toy.count("content big") == 2);
+    assert_eq!((before.ino(), before.mtime()), (after.ino(), after.mtime()));
+    // Another file under the same name: nothing is mixed.
+    toy.put(
+        "two",
+        Node { stat: stat(Stat::MODE_FILE, 0o644, 8 << 20), bytes: text, fails: Some((4 << 20, Errno::EIO)) },
+    );
+    assert_eq!(at(&shadow, "two", Intent::Read), Err(Errno::EIO));
+    toy.change("two", |node| node.stat.mtime += 1);
+    assert_eq!(at(&shadow, "two", Intent::Read), Err(Errno::ESTALE));
 }
 
 #[test]
