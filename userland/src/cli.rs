@@ -123,6 +123,17 @@ pub enum Interruptible {
     NeverTstp,
 }
 
+/// How far from the command's job the tracer is, with `-D`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Daemonize {
+    /// In the same process group
+    Grandchild,
+    /// In a process group of its own
+    Pgroup,
+    /// In a session of its own
+    Session,
+}
+
 /// Where the tracer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Placement {
@@ -196,6 +207,16 @@ pub struct Named {
 }
 
 impl TraceArgs {
+    /// `-D`, `-DD`, `-DDD`, or the same by name.
+    pub fn daemon(&self) -> Option<Daemonize> {
+        match self.detached {
+            0 => self.daemonize,
+            1 => Some(Daemonize::Grandchild),
+            2 => Some(Daemonize::Pgroup),
+            _ => Some(Daemonize::Session),
+        }
+    }
+
     /// All that `-e` and its long forms say.
     pub fn expressions(&self) -> Vec<String> {
         let Named { trace, signal, status, inject, fault, abbrev, raw, read, write, quiet_set } = &self.named;
@@ -233,6 +254,7 @@ Examples:
   tracefd trace -c -S calls git status       counts instead of lines
   tracefd trace -p 4711                      a running process, all its threads, until ^C
   tracefd trace -e inject=openat:error=ENOENT:when=3 ls    the third openat fails
+  tracefd trace -D -o out.txt -- make        make has the caller as its parent; tracefd looks on from aside
   tracefd trace --stop-at connect curl ...   leave curl stopped before connect, for a debugger
   tracefd trace -f --format chrome -o make.json -- make    a picture for a trace viewer
   tracefd trace --backend sim race.prog      a program of the simulator
@@ -271,9 +293,22 @@ pub struct TraceArgs {
     )]
     pub user: Option<String>,
 
-    /// Not possible: tracefd is the command's parent, and ends as it does
-    #[arg(short = 'D', long = "daemonize", hide = true, action = ArgAction::Count, help_heading = "What is traced")]
-    pub daemonize: u8,
+    /// The command takes tracefd's place, with its pid and its parent; tracefd goes on as a process that nobody waits for.
+    /// Twice: in a process group of its own; three times: in a session of its own
+    #[arg(short = 'D', action = ArgAction::Count, conflicts_with_all = ["attach", "seccomp_bpf", "stop_at"], help_heading = "What is traced")]
+    pub detached: u8,
+
+    /// The same by name.
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "grandchild", conflicts_with_all = ["attach", "seccomp_bpf", "stop_at"], hide = true)]
+    pub daemonize: Option<Daemonize>,
+
+    /// This is the process between the command and its tracer.
+    #[arg(long, value_name = "PID", value_parser = value_parser!(u32).range(1..), hide = true)]
+    pub child_of: Option<u32>,
+
+    /// This is the tracer.
+    #[arg(long, value_name = "PID", value_parser = value_parser!(u32).range(1..), hide = true)]
+    pub grandchild_of: Option<u32>,
 
     /// Processes die when tracefd does
     #[arg(long, conflicts_with = "attach", help_heading = "What is traced")]

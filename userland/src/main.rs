@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod daemon;
 mod machines;
 
 use std::ffi::OsString;
@@ -21,6 +22,7 @@ use userland::output::Output;
 use userland::run::{self, args::RunArgs};
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
+use userland::tables::Calls;
 use userland::trace::{self, End, Options, Target};
 use userland::{ending, setup};
 
@@ -29,6 +31,8 @@ use machines::{Backend, Record, calls, replay, with_host};
 /// Notes of a recording: a word of the command, and a process that was attached to.
 const WORD: &str = "word";
 const PID: &str = "pid";
+/// The process that became the command, after `-D`.
+const DAEMON: &str = "daemon";
 
 fn main() -> ExitCode {
     match Cli::parse().tool {
@@ -52,6 +56,13 @@ fn main() -> ExitCode {
 
 fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
     setup::refuse(&args)?;
+    if let Some(pid) = args.child_of {
+        return daemon::between(pid);
+    }
+    if args.daemon().is_some() && args.grandchild_of.is_none() {
+        setup::options(&args, Calls::linux())?;
+        return daemon::stand_aside(&command(&args)?);
+    }
     let (backend, target) = machine_and_target(&mut args)?;
     let args = &args;
     let calls = calls(&backend);
@@ -66,6 +77,7 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
         Some(Interruptible::Anywhere | Interruptible::Waiting) => Mode::Fatal,
         Some(Interruptible::Never) => Mode::Deaf { stops: true },
         Some(Interruptible::NeverTstp) => Mode::Deaf { stops: false },
+        None if args.grandchild_of.is_some() => Mode::Deaf { stops: false },
         None if attached => Mode::Attached,
         None => Mode::Spawned { real: args.backend == BackendName::Linux },
     };
@@ -122,7 +134,8 @@ fn record(args: &TraceArgs, output: &Output) -> Result<Option<Record>, Failure> 
     let words = args.command.iter().filter(|_| args.backend == BackendName::Linux);
     let words = words.map(|word| (WORD.to_owned(), word.clone().into_vec()));
     let pids = args.attach.iter().map(|pid| (PID.to_owned(), pid.to_string().into_bytes()));
-    Ok(Some(Record { to, notes: words.chain(pids).collect() }))
+    let daemon = args.grandchild_of.map(|pid| (DAEMON.to_owned(), pid.to_string().into_bytes()));
+    Ok(Some(Record { to, notes: words.chain(pids).chain(daemon).collect() }))
 }
 
 /// What was traced, as it was then.
@@ -131,9 +144,13 @@ fn recorded(path: &Path, args: &mut TraceArgs) -> Result<(Backend, Target), Fail
     let mut replay = replay(path).map_err(failure)?;
     let header = replay.header();
     let words = header.notes(WORD).map(|word| OsString::from_vec(word.to_vec())).collect();
-    let pids = header.notes(PID).filter_map(|pid| std::str::from_utf8(pid).ok()?.parse().ok());
-    args.attach = pids.collect();
-    let target = if args.attach.is_empty() {
+    let number = |pid: &[u8]| std::str::from_utf8(pid).ok()?.parse().ok();
+    args.attach = header.notes(PID).filter_map(number).collect();
+    let daemon = header.notes(DAEMON).find_map(number);
+    let target = if let Some(pid) = daemon {
+        args.detached = 1;
+        Target::Waiting { pid: Pid(pid), traced: Box::new(|| {}) }
+    } else if args.attach.is_empty() {
         let Some(program) = replay.program() else {
             let cause = match replay.finish() {
                 Some(damage) => damage.to_string(),
@@ -148,16 +165,23 @@ fn recorded(path: &Path, args: &mut TraceArgs) -> Result<(Backend, Target), Fail
     Ok((Backend::Replay(Box::new(replay)), target))
 }
 
+fn command(args: &TraceArgs) -> Result<Command, Failure> {
+    Ok(Command {
+        words: args.command.clone(),
+        search: std::env::var_os("PATH"),
+        env: launch::environment(&args.env),
+        user: args.user.as_deref().map(launch::user).transpose()?,
+    })
+}
+
 fn machine_and_target(args: &mut TraceArgs) -> Result<(Backend, Target), Failure> {
     match args.backend.clone() {
         BackendName::Replay(path) => recorded(&path, args),
         BackendName::Linux if args.attach.is_empty() => {
-            let target = Target::Command(Command {
-                words: args.command.clone(),
-                search: std::env::var_os("PATH"),
-                env: launch::environment(&args.env),
-                user: args.user.as_deref().map(launch::user).transpose()?,
-            });
+            let target = match (args.grandchild_of, args.daemon()) {
+                (Some(pid), Some(how)) => daemon::tracer(pid, how),
+                _ => Target::Command(command(args)?),
+            };
             Ok((Backend::Linux(args.placement), target))
         }
         BackendName::Linux => Ok((

@@ -37,8 +37,8 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     if args.user.is_some() && args.backend == BackendName::Sim {
         return usage("-u: programs of the simulator have no users by name");
     }
-    if args.daemonize > 0 {
-        return usage("-D: tracefd has to be the command's parent, whose end it repeats; start it with `&`");
+    if args.daemon().is_some() && args.backend != BackendName::Linux {
+        return usage("-D: only a process of this system can take tracefd's place");
     }
     if args.command.is_empty() && args.attach.is_empty() && !args.backend.is_replay() {
         return usage("no command; give CMD, or -p PID");
@@ -209,7 +209,7 @@ fn counting(args: &TraceArgs, output: &Output, behind: Option<Box<dyn View>>) ->
 }
 
 fn text(args: &TraceArgs, output: &Output) -> Text {
-    let (to_file, attached) = (args.output.is_some(), !args.attach.is_empty());
+    let (to_file, attached) = (args.output.is_some(), !args.attach.is_empty() || args.daemon().is_some());
     let clock = match args.times {
         0 => Clock::None,
         1 => Clock::Seconds,

@@ -1,12 +1,15 @@
 //! Options on real processes, beside strace where strace is the measure; and what is left when the tool cannot write, or is
 //! ended. Without strace its tests are skipped, except where `CI` is set.
 
+mod beside;
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
+use beside::{plain, run, stderr, strace, strace_into, tempdir, tracefd};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -14,34 +17,6 @@ use serde_json::Value;
 /// A family of processes whose calls do not depend on time.
 const FAMILY: &str = "cat /nowhere; /bin/true; kill -USR1 $$";
 const FORMATS: [&str; 6] = ["text", "json", "chrome", "mermaid", "mermaid-state", "xv6"];
-
-fn tracefd(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tracefd"));
-    command.arg("trace").args(args).stdin(Stdio::null()).env("LC_ALL", "C").env_remove("NO_COLOR");
-    command
-}
-
-fn run(args: &[&str]) -> Output {
-    tracefd(args).output().unwrap()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8(output.stderr.clone()).unwrap()
-}
-
-/// The same arguments for strace. `None`: it is not there.
-fn strace(args: &[&str]) -> Option<Output> {
-    strace_into(Stdio::piped(), args)
-}
-
-fn strace_into(stdout: Stdio, args: &[&str]) -> Option<Output> {
-    let mut command = Command::new("strace");
-    match command.args(args).stdin(Stdio::null()).stdout(stdout).env("LC_ALL", "C").output() {
-        Ok(output) => Some(output),
-        Err(_) if std::env::var_os("CI").is_none() => None,
-        Err(error) => panic!("strace: {error}"),
-    }
-}
 
 /// Calls and errors by name, out of either table.
 fn counts(table: &str) -> BTreeMap<String, (u64, u64)> {
@@ -171,7 +146,6 @@ fn the_environment_changes_only_as_told() {
 fn what_cannot_be_is_refused_with_the_reason() {
     for (args, reason) in [
         (&["-u", "nobody there", "true"][..], "-u nobody there"),
-        (&["-D", "true"], "parent"),
         (&["-e", "inject=close:delay_enter=5m", "true"], "microseconds"),
         (&["-c", "--format", "json", "true"], "--format"),
         (&["-ff", "-c", "-o", "x", "true"], "-ff"),
@@ -234,13 +208,6 @@ fn a_process_is_left_before_the_call_and_can_go_on() {
     assert_eq!(child.wait().unwrap().code(), Some(5));
     assert!(file.is_dir(), "it was made then");
     std::fs::remove_dir_all(&folder).unwrap();
-}
-
-fn tempdir(name: &str) -> std::path::PathBuf {
-    let folder = std::env::temp_dir().join(format!("tracefd-{name}-{}", std::process::id()));
-    let _ = std::fs::remove_dir_all(&folder);
-    std::fs::create_dir(&folder).unwrap();
-    folder
 }
 
 /// Whether text that ended early is a valid beginning in its format.
@@ -376,23 +343,6 @@ fn a_signal_to_a_started_command_ends_both_with_valid_text() {
         check(format, &text);
     }
     std::fs::remove_dir_all(&folder).unwrap();
-}
-
-/// Lines without addresses and moments, which are this run's.
-fn plain(text: &str) -> Vec<String> {
-    let number = |word: &str| word.len() > 5 && word.bytes().all(|digit| digit.is_ascii_digit());
-    let address = |word: &str| (word.starts_with("0x") && word.len() > 8) || number(word);
-    let split = |line: &str| {
-        let words = line.split_inclusive(|letter: char| !letter.is_ascii_alphanumeric());
-        words
-            .map(|word| {
-                let end =
-                    word.len() - usize::from(!word.ends_with(|last: char| last.is_ascii_alphanumeric()));
-                if address(&word[..end]) { format!("ADDRESS{}", &word[end..]) } else { word.to_owned() }
-            })
-            .collect::<String>()
-    };
-    text.lines().filter(|line| !line.starts_with("strace: ")).map(split).collect()
 }
 
 #[test]

@@ -53,6 +53,9 @@ impl Follow<'_> {
 
     pub(super) fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
         let (number, id, abi) = (event.d, event.e, event.f);
+        if self.tasks[key].hidden && !self.options.calls.get(abi, number).is_some_and(|call| call.is_exec()) {
+            return;
+        }
         if !self.is_about_paths(key, number, abi) {
             return;
         }

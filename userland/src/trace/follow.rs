@@ -33,6 +33,8 @@ use crate::signals::Signals;
 pub enum Started {
     /// The tool started it; it is the one whose end is the tool's.
     Here,
+    /// The tool's caller's: it waits to be traced, and then becomes the command.
+    Waiting,
     /// It was there before; its process.
     Elsewhere {
         /// The pid that was asked for.
@@ -165,7 +167,7 @@ impl<'h> Follow<'h> {
     pub fn adopt(&mut self, pid: Pid, started: Started) -> Result<(), Errno> {
         let joined = match started {
             Started::Here => Joined::Started,
-            Started::Elsewhere { .. } => Joined::Attached,
+            Started::Elsewhere { .. } | Started::Waiting => Joined::Attached,
             Started::Born { .. } => Joined::Born,
         };
         let excl = if self.options.kill_on_exit { OpenFlags::O_EXCL } else { OpenFlags::empty() };
@@ -174,6 +176,10 @@ impl<'h> Follow<'h> {
             Started::Here => {
                 self.root = Some(pid);
                 task.process = Some(pid);
+            }
+            Started::Waiting => {
+                task.process = Some(pid);
+                task.hidden = true;
             }
             Started::Elsewhere { process } => {
                 task.process = Some(process);
@@ -391,6 +397,9 @@ impl<'h> Follow<'h> {
     }
 
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
+        if self.tasks[key].hidden {
+            return;
+        }
         let (signal, handler) = (Signal(event.a as u8), event.b);
         if self.options.whole || self.options.signals.has_signal(signal) {
             let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
@@ -465,6 +474,7 @@ impl<'h> Follow<'h> {
             self.tasks[key].moved_to(process);
         }
         self.tasks[key].process = Some(process);
+        self.tasks[key].hidden = false;
         while let Some(open) = self.tasks[key].calls.pop() {
             let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {

@@ -54,6 +54,13 @@ pub enum Target {
         /// The command that named it, if there was one.
         words: Vec<std::ffi::OsString>,
     },
+    /// A process that waits to be traced, then becomes the command.
+    Waiting {
+        /// Which.
+        pid: Pid,
+        /// It may go on.
+        traced: Box<dyn Fn()>,
+    },
     /// Processes that are there.
     Attach(Vec<Pid>),
 }
@@ -163,6 +170,13 @@ fn all(
             let root = host.spawn(program).map_err(Failure::kernel("starting the recorded program"))?;
             follow.began_with(words);
             root
+        }
+        Target::Waiting { pid, traced } => {
+            let opened = follow.adopt(*pid, Started::Waiting);
+            opened.map_err(|errno| diagnose::attach(host, *pid, errno, Asker::this()))?;
+            traced();
+            follow.to_the_end()?;
+            return Ok(End::Attached);
         }
         Target::Attach(pids) => {
             for &pid in pids {
