@@ -351,7 +351,8 @@ pub struct TraceArgs {
     /// alone means the same. signal=SET: names or numbers. status=SET: successful, failed, unfinished, unavailable, detached.
     /// inject=SET:ACTION: error=ERRNO or retval=N make the call not happen and return this; signal=SIG sends the task a signal
     /// at its entry; delay_enter=TIME and delay_exit=TIME hold it before and after, for microseconds or a number with ns, us, ms
-    /// or s; when=FIRST, FIRST+, FIRST+STEP or FIRST..LAST picks calls, counted per task. fault=SET: inject, ENOSYS if no error
+    /// or s; when=FIRST, FIRST+, FIRST+STEP or FIRST..LAST picks calls, counted per task
+    /// and call. fault=SET: inject, ENOSYS if no error
     /// is named. read=FDS, write=FDS: all bytes that go through these descriptors. abbrev=SET: calls whose structures are
     /// abbreviated; none is -v. raw=SET: calls whose arguments are plain words. quiet=attach,exit,thread-execve: what is not
     /// said. trace, signal, status, inject, fault, abbrev, raw, read, write and quiet are options of their own as well:

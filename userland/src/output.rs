@@ -1,6 +1,6 @@
 //! [`Output`]: where trace text goes. The tool's thread adds pieces of lines; two others may flush or end it.
 //!
-//! One buffer behind one lock. It is written out when it is large, when the tool is about to wait and a person is watching,
+//! One buffer behind one lock. It is written out at once if it goes to standard error, else when it is large, when the tool is about to wait and a person is watching,
 //! `LATEST` after text came in, and at the end. After a failure (a closed pipe, a full disk) text is thrown away and
 //! the traced command goes on; the failure is told once.
 
@@ -27,6 +27,8 @@ pub struct Output {
     key: usize,
     watched: bool,
     file: bool,
+    /// The command writes there as well: text goes out at once, so that each of its lines stands where it was written.
+    shared_with_command: bool,
 }
 
 /// What is added at the end, whenever that is: it may run in another thread, and must not print.
@@ -117,7 +119,8 @@ impl Output {
     /// To standard error.
     pub fn stderr() -> Output {
         let watched = io::stderr().is_terminal();
-        Output::new(Box::new(io::stderr()), "standard error".to_owned(), watched)
+        let output = Output::new(Box::new(io::stderr()), "standard error".to_owned(), watched);
+        Output { shared_with_command: true, ..output }
     }
 
     /// To a file, made or emptied; or made longer.
@@ -137,14 +140,14 @@ impl Output {
         let all = All { sinks: Slab::new(), filled: false, over: false };
         let shared = Arc::new(Shared { all: Mutex::new(all), filled: Condvar::new() });
         let key = shared.lock().sinks.insert(Sink::new(to, name));
-        Output { shared, key, watched, file: false }
+        Output { shared, key, watched, file: false, shared_with_command: false }
     }
 
     /// Another file, which the same thread flushes and the same end ends.
     pub fn beside(&self, path: &Path) -> io::Result<Output> {
         let (file, watched) = open(path, false)?;
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(file), path.display().to_string()));
-        Ok(Output { shared: Arc::clone(&self.shared), key, watched, file: true })
+        Ok(self.other(key, watched))
     }
 
     /// A file of bytes that are no lines, beside it; for nobody but this user, since it may hold what others may not read.
@@ -154,13 +157,17 @@ impl Output {
         let tail = Some(tail);
         let sink = Sink { raw: true, tail, ..Sink::new(Box::new(Kept(file, 0)), path.display().to_string()) };
         let key = self.shared.lock().sinks.insert(sink);
-        Ok(Raw(Output { shared: Arc::clone(&self.shared), key, watched: false, file: true }))
+        Ok(Raw(self.other(key, false)))
     }
 
     /// What becomes of text whose file cannot be made.
     pub fn nowhere(&self) -> Output {
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(Nothing), String::new()));
-        Output { shared: Arc::clone(&self.shared), key, watched: false, file: true }
+        self.other(key, false)
+    }
+
+    fn other(&self, key: usize, watched: bool) -> Output {
+        Output { shared: Arc::clone(&self.shared), key, watched, file: true, shared_with_command: false }
     }
 
     /// Whether it is a file, so that standard error is free for other words.
@@ -205,7 +212,7 @@ impl Output {
         }
         sink.buffer.extend_from_slice(text);
         sink.line_start = text.ends_with(b"\n");
-        if sink.buffer.len() >= LARGE {
+        if sink.buffer.len() >= LARGE || self.shared_with_command {
             sink.flush();
         } else if !all.filled && !self.watched {
             all.filled = true;

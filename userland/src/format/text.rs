@@ -75,6 +75,9 @@ impl Text {
         if ended.injected {
             after.extend_from_slice(b" (INJECTED)");
         }
+        if ended.delayed {
+            after.extend_from_slice(b" (DELAYED)");
+        }
         if let (true, Some(spent)) = (self.style.times.spent && ended.outcome != Outcome::Never, ended.spent)
         {
             put!(&mut after, " <{}.{:06}>", spent.as_secs(), spent.subsec_micros());

@@ -228,7 +228,7 @@ impl<'h> Follow<'h> {
             put_exec(&mut self.text, &self.command, task.memory(), regs.rsp, narrow, RECORDED);
         }
         let call = InCall { id: 0, number, abi: 0, words: [0; 7], begun: Begun::default() };
-        let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false };
+        let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false, delayed: false };
         if !self.needs.joined {
             let text = std::mem::take(&mut open.text);
             let name = exec.name.into();

@@ -24,6 +24,8 @@ pub struct Open {
     pub text: Vec<u8>,
     /// Its result will be ours.
     pub injected: bool,
+    /// It is held before or after it.
+    pub delayed: bool,
 }
 
 /// A traced task.

@@ -97,6 +97,8 @@ pub struct Ended<'a> {
     pub spent: Option<Duration>,
     /// The tool made the result.
     pub injected: bool,
+    /// The tool held the task before or after it.
+    pub delayed: bool,
     /// The task died in it.
     pub cut: bool,
 }

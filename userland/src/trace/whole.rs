@@ -89,13 +89,13 @@ impl View for Shown<'_> {
                 self.view.tell(&tell(What::Begins(call)));
             }
             What::Ends(ended) => {
-                let Ended { outcome, began, injected, cut, .. } = *ended;
+                let Ended { outcome, began, injected, delayed, cut, .. } = *ended;
                 let (rest, result) =
                     if self.needs.arguments { (ended.rest, ended.result) } else { (&b""[..], &b""[..]) };
                 let spent = ended.spent.filter(|_| self.needs.times);
                 let call = self.call(&ended.call);
                 let dump = ended.dump;
-                let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, cut };
+                let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, delayed, cut };
                 self.view.tell(&tell(What::Ends(ended)));
             }
             What::Joins(joined) => self.view.tell(&tell(What::Joins(*joined))),
