@@ -9,6 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum, value_parser};
 
 use crate::lab::LabTool;
+use crate::longs::Longs;
 use crate::run::args::RunArgs;
 use crate::trace::summary::{self, Column, Order};
 
@@ -17,6 +18,7 @@ use crate::trace::summary::{self, Column, Order};
 #[command(
     name = "tracefd",
     version,
+    propagate_version = true,
     arg_required_else_help = true,
     after_help = "\
 Exit status: that of the traced command (death by a signal is repeated); 125 tracefd failed, 126 the command cannot \
@@ -207,6 +209,11 @@ pub struct Named {
 }
 
 impl TraceArgs {
+    /// Whom to attach to.
+    pub fn attached(&self) -> impl Iterator<Item = u32> + '_ {
+        self.attach.iter().flatten().copied()
+    }
+
     /// `-D`, `-DD`, `-DDD`, or the same by name.
     pub fn daemon(&self) -> Option<Daemonize> {
         match self.detached {
@@ -269,9 +276,9 @@ pub struct TraceArgs {
     #[arg(short, long, action = ArgAction::Count, help_heading = "What is traced")]
     pub follow_forks: u8,
 
-    /// Trace a running process, all its threads; may be given several times
-    #[arg(short = 'p', long = "attach", value_name = "PID", value_delimiter = ',', value_parser = value_parser!(u32).range(1..), help_heading = "What is traced")]
-    pub attach: Vec<u32>,
+    /// Trace a running process, all its threads; may be given several times, or name several
+    #[arg(short = 'p', long = "attach", value_name = "PID", value_parser = pids, help_heading = "What is traced")]
+    pub attach: Vec<Vec<u32>>,
 
     /// Start the command with VAR=VALUE in its environment, or without VAR
     #[arg(
@@ -319,6 +326,10 @@ pub struct TraceArgs {
     #[arg(long, requires = "follow_forks", conflicts_with = "attach")]
     pub seccomp_bpf: bool,
 
+    /// Let a process go when it executes another program
+    #[arg(short = 'b', long, value_name = "execve", value_parser = ["execve"], conflicts_with_all = ["seccomp_bpf", "kill_on_exit"], help_heading = "What is traced")]
+    pub detach_on: Option<String>,
+
     /// When ^C, SIGTERM and the like end tracefd: anywhere (or 1), waiting (2), never (3), never-tstp (4). Without this they
     /// go to the command
     #[arg(short = 'I', long, value_enum, value_name = "WHEN", hide_possible_values = true)]
@@ -364,6 +375,10 @@ pub struct TraceArgs {
     #[command(flatten)]
     pub named: Named,
 
+    /// Values for what short options count.
+    #[command(flatten)]
+    pub longs: Longs,
+
     /// Only calls that succeeded
     #[arg(short = 'z', long, conflicts_with = "failed_only", help_heading = "What is shown")]
     pub successful_only: bool,
@@ -384,7 +399,7 @@ pub struct TraceArgs {
     #[arg(short, action = ArgAction::Count, help_heading = "What is shown")]
     pub quiet: u8,
 
-    /// Print to FILE instead of standard error
+    /// Print to FILE instead of standard error; `|COMMAND` or `!COMMAND`: to a command of the shell
     #[arg(short, long, value_name = "FILE", help_heading = "How it is shown")]
     pub output: Option<PathBuf>,
 
@@ -409,24 +424,28 @@ pub struct TraceArgs {
     pub verbose: bool,
 
     /// Strings that are not plain text in hexadecimal; twice: all strings
-    #[arg(short = 'x', long = "strings-in-hex", action = ArgAction::Count, help_heading = "How it is shown")]
+    #[arg(short = 'x', action = ArgAction::Count, help_heading = "How it is shown")]
     pub hex: u8,
 
     /// What descriptors refer to, beside their numbers; twice: with details of sockets and devices
-    #[arg(short = 'y', long = "decode-fds", action = ArgAction::Count, help_heading = "How it is shown")]
+    #[arg(short = 'y', action = ArgAction::Count, help_heading = "How it is shown")]
     pub fds: u8,
 
     /// Begin lines with the time of day; twice: with microseconds; three times: seconds since 1970
-    #[arg(short = 't', long = "absolute-timestamps", action = ArgAction::Count, help_heading = "How it is shown")]
+    #[arg(short = 't', action = ArgAction::Count, help_heading = "How it is shown")]
     pub times: u8,
 
     /// Begin lines with the time since the line before
-    #[arg(short = 'r', long = "relative-timestamps", help_heading = "How it is shown")]
+    #[arg(short = 'r', help_heading = "How it is shown")]
     pub relative: bool,
 
     /// End lines with the time from the call's event to its end's
-    #[arg(short = 'T', long = "syscall-times", help_heading = "How it is shown")]
+    #[arg(short = 'T', help_heading = "How it is shown")]
     pub spent: bool,
+
+    /// There are no stack traces
+    #[arg(short = 'k', long = "stack-traces", hide = true)]
+    pub stacks: bool,
 
     /// Show the program counter
     #[arg(short = 'i', long = "instruction-pointer", help_heading = "How it is shown")]
@@ -471,6 +490,17 @@ pub struct TraceArgs {
     pub command: Vec<OsString>,
 }
 
+/// `12,34`, or what `pidof` prints.
+fn pids(text: &str) -> Result<Vec<u32>, String> {
+    let words = text.split(|letter: char| letter == ',' || letter.is_ascii_whitespace());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let pid = |word: &&str| match word.parse() {
+        Ok(pid @ 1..) => Ok(pid),
+        _ => Err(format!("`{word}` is not a pid")),
+    };
+    if words.is_empty() { Err("there is no pid in it".to_owned()) } else { words.iter().map(pid).collect() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -495,5 +525,11 @@ mod tests {
         assert_eq!(args.expressions(), all);
         assert_eq!(trace(&["-I3"]).interruptible, Some(Interruptible::Never));
         assert_eq!(trace(&["-qqq"]).quiet, 3);
+    }
+
+    #[test]
+    fn pids_are_separated_by_anything_that_separates() {
+        assert_eq!(pids("12,34 5\n"), Ok(vec![12, 34, 5]));
+        assert!(pids("0").is_err() && pids("1,x").is_err() && pids(" ").is_err());
     }
 }

@@ -133,7 +133,7 @@ fn record(args: &TraceArgs, output: &Output) -> Result<Option<Record>, Failure> 
         .map_err(|cause| Failure::Output { path: path.display().to_string(), cause })?;
     let words = args.command.iter().filter(|_| args.backend == BackendName::Linux);
     let words = words.map(|word| (WORD.to_owned(), word.clone().into_vec()));
-    let pids = args.attach.iter().map(|pid| (PID.to_owned(), pid.to_string().into_bytes()));
+    let pids = args.attached().map(|pid| (PID.to_owned(), pid.to_string().into_bytes()));
     let daemon = args.grandchild_of.map(|pid| (DAEMON.to_owned(), pid.to_string().into_bytes()));
     Ok(Some(Record { to, notes: words.chain(pids).chain(daemon).collect() }))
 }
@@ -145,7 +145,7 @@ fn recorded(path: &Path, args: &mut TraceArgs) -> Result<(Backend, Target), Fail
     let header = replay.header();
     let words = header.notes(WORD).map(|word| OsString::from_vec(word.to_vec())).collect();
     let number = |pid: &[u8]| std::str::from_utf8(pid).ok()?.parse().ok();
-    args.attach = header.notes(PID).filter_map(number).collect();
+    args.attach = header.notes(PID).filter_map(number).map(|pid| vec![pid]).collect();
     let daemon = header.notes(DAEMON).find_map(number);
     let target = if let Some(pid) = daemon {
         args.detached = 1;
@@ -160,7 +160,7 @@ fn recorded(path: &Path, args: &mut TraceArgs) -> Result<(Backend, Target), Fail
         };
         Target::Recorded { program, words }
     } else {
-        Target::Attach(args.attach.iter().copied().map(Pid).collect())
+        Target::Attach(args.attached().map(Pid).collect())
     };
     Ok((Backend::Replay(Box::new(replay)), target))
 }
@@ -184,10 +184,9 @@ fn machine_and_target(args: &mut TraceArgs) -> Result<(Backend, Target), Failure
             };
             Ok((Backend::Linux(args.placement), target))
         }
-        BackendName::Linux => Ok((
-            Backend::Linux(args.placement),
-            Target::Attach(args.attach.iter().copied().map(Pid).collect()),
-        )),
+        BackendName::Linux => {
+            Ok((Backend::Linux(args.placement), Target::Attach(args.attached().map(Pid).collect())))
+        }
         BackendName::Sim => {
             let Some(file) = args.command.first() else {
                 return Err(Failure::Usage(

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 use slab::Slab;
 
+use crate::piped::Piped;
+
 /// How long text may stay in the buffer while the tool waits: who reads a pipe or a file wants to see it.
 const LATEST: Duration = Duration::from_millis(200);
 /// Writing less at a time costs more than it helps.
@@ -127,6 +129,12 @@ impl Output {
     pub fn file(path: &Path, append: bool) -> io::Result<Output> {
         let (file, watched) = open(path, append)?;
         let output = Output::new(Box::new(file), path.display().to_string(), watched);
+        Ok(Output { file: true, ..output })
+    }
+
+    /// To a command of the shell.
+    pub fn command(command: &str) -> io::Result<Output> {
+        let output = Output::new(Box::new(Piped::start(command)?), format!("`{command}`"), false);
         Ok(Output { file: true, ..output })
     }
 
@@ -334,6 +342,7 @@ impl Sink {
         self.buffer.extend_from_slice(self.closing);
         self.flush();
         self.closed = true;
+        self.to = Box::new(Nothing); // who reads a pipe sees its end
     }
 
     fn flush(&mut self) {

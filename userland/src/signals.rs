@@ -63,23 +63,48 @@ enum Root {
     Ended,
 }
 
+/// Blocked, a TTOU means that writing to the terminal from the background is no reason to stop (tty_ioctl(4), TOSTOP).
+const TERMINAL: [Signal; 2] = [Signal::SIGTTOU, Signal::SIGTTIN];
+/// What the tool holds back, in all its threads.
+const HELD: [Signal; 7] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGTSTP,
+    Signal::SIGTTOU,
+    Signal::SIGTTIN,
+];
+
 /// Blocks all signals that the tool handles, in this thread and those it will start; returns those to wait for.
 pub fn block() -> SigSet {
     let ignored = ignored();
     let mut waited = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTSTP]
-        .into_iter()
-        .filter(|signal| ignored & bit(*signal) == 0)
-    {
-        waited.add(signal);
-    }
     let mut blocked = waited;
-    // A blocked TTOU means that writing to the terminal from the background is no reason to stop (tty_ioctl(4), TOSTOP).
-    blocked.add(Signal::SIGTTOU);
-    blocked.add(Signal::SIGTTIN);
+    for signal in HELD {
+        if !TERMINAL.contains(&signal) && ignored & bit(signal) == 0 {
+            waited.add(signal);
+        }
+        if TERMINAL.contains(&signal) || waited.contains(signal) {
+            blocked.add(signal);
+        }
+    }
     // pthread_sigmask fails only for a bad `how`.
     let _ = blocked.thread_block();
     waited
+}
+
+/// Does something in this thread with the signals let through that [`block`] holds back: what it starts inherits that.
+pub fn as_started<T>(act: impl FnOnce() -> T) -> T {
+    let mut held = SigSet::empty();
+    for signal in HELD {
+        held.add(signal);
+    }
+    let before = SigSet::thread_get_mask();
+    let _ = held.thread_unblock();
+    let done = act();
+    let _ = before.map(|before| before.thread_set_mask());
+    done
 }
 
 fn bit(signal: Signal) -> u64 {

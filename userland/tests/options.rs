@@ -431,7 +431,12 @@ fn a_command_of_another_user_runs_as_that_user() {
 #[test]
 fn what_cannot_be_done_is_refused_by_name() {
     for (args, word) in [
-        (&["-o", "|cat", "true"][..], "fifo"),
+        (&["-ff", "-o", "|cat", "true"][..], "one file per task"),
+        (&["-k", "true"], "debugger"),
+        (&["-b", "open", "true"], "execve"),
+        (&["-b", "execve", "--kill-on-exit", "true"], "cannot be used with"),
+        (&["-y", "--decode-fds=all", "true"], "cannot be used with"),
+        (&["--decode-fds=socket", "true"], "not supported"),
         (&["-e", "inject=read:syscall=write", "true"], "not supported"),
         (&["-e", "verbose=all", "true"], "verbose"),
         (&["--backend", "sim", "-e", "inject=read:delay_enter=1", "x"], "simulator"),

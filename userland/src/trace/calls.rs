@@ -288,6 +288,19 @@ impl Follow<'_> {
         self.tell(key, pc, What::Ends(ended));
     }
 
+    /// The task has come to another program, and is traced no more.
+    pub(super) fn let_it_go(&mut self, key: usize) {
+        let open = self.tasks[key].calls.pop();
+        self.tasks[key].calls.clear();
+        let shown = open.filter(|_| self.options.endings.has_ending(Ending::Detached));
+        let call = shown.as_ref().map(|open| {
+            let InCall { id, number, abi, .. } = open.call;
+            let name = name(self.options.calls.get(abi, number), number);
+            CallView { name, number, abi, id, words: open.words, text: &open.text }
+        });
+        self.tell(key, None, What::LetGo(call));
+    }
+
     /// The task has died, and with it its calls.
     pub(super) fn end_calls(&mut self, key: usize) {
         if !self.needs.ends {

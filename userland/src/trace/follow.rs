@@ -385,7 +385,7 @@ impl<'h> Follow<'h> {
             PtraceFlags::STOP_POST_SYSCALL => self.call_ends(key, event),
             PtraceFlags::STOP_SIGNAL => self.signal(key, event),
             PtraceFlags::EVENT_CLONE => self.born(key, Pid(event.a as u32)),
-            PtraceFlags::EVENT_IMAGE => self.image(key),
+            PtraceFlags::EVENT_IMAGE => return self.image(key),
             PtraceFlags::EVENT_JOBSTOP => self.job_stop(key, Signal(event.a as u8)),
             PtraceFlags::EVENT_DEATH => {
                 self.death(key, u32::try_from(event.a).ok().map(Status));
@@ -442,7 +442,7 @@ impl<'h> Follow<'h> {
     }
 
     /// exec came through. Where a thread did it, it takes over the pid of its process, whose first thread is no more.
-    fn image(&mut self, key: usize) {
+    fn image(&mut self, key: usize) -> Next {
         let former = self.tasks[key].pid;
         let process = self.tasks[key].process.unwrap_or_else(|| {
             Pid(diagnose::Status::of_handle(self.tasks[key].trace.handle())
@@ -474,7 +474,11 @@ impl<'h> Follow<'h> {
             self.tasks[key].moved_to(process);
         }
         self.tasks[key].process = Some(process);
-        self.tasks[key].hidden = false;
+        let began_hidden = std::mem::take(&mut self.tasks[key].hidden);
+        if self.options.leaves_at_exec && !began_hidden {
+            self.let_it_go(key);
+            return Next::Gone;
+        }
         while let Some(open) = self.tasks[key].calls.pop() {
             let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {
@@ -483,6 +487,7 @@ impl<'h> Follow<'h> {
         }
         self.tell(key, None, What::Image);
         self.tell_program(key);
+        Next::Goes
     }
 
     fn job_stop(&mut self, key: usize, signal: Signal) {

@@ -93,6 +93,8 @@ pub struct Options {
     pub rules: Vec<Rule>,
     /// The first process that is about to make one of these is left stopped there.
     pub stop_at: Option<Selection>,
+    /// Tasks that come to another program are let go.
+    pub leaves_at_exec: bool,
     /// Tracees die with the tool.
     pub kill_on_exit: bool,
     /// Everything is read, shown or not: for a recording, and for what is replayed.

@@ -151,6 +151,9 @@ pub enum What<'a> {
     Stopped(Signal),
     /// It ended. `None`: by another thread's exec.
     Dies(Option<Status>),
+    /// It executes another program, and goes on untraced. Its exec, if that is shown; told with text to views that want calls
+    /// joined.
+    LetGo(Option<CallView<'a>>),
     /// The session is over; the key may be another's from now on.
     Leaves,
 }

@@ -111,6 +111,7 @@ impl View for Shown<'_> {
             What::Superseded { by } => self.view.tell(&tell(What::Superseded { by: *by })),
             What::Stopped(signal) => self.view.tell(&tell(What::Stopped(*signal))),
             What::Dies(status) => self.view.tell(&tell(What::Dies(*status))),
+            What::LetGo(_) => {} // nothing is let go while everything is read
             What::Leaves => self.view.tell(&tell(What::Leaves)),
         }
     }
