@@ -57,7 +57,9 @@ struct Sink {
     at_end: Option<AtEnd>,
     /// Makes what was written whole.
     closing: &'static [u8],
-    /// Bytes written up to the last end of a line.
+    /// What ends a part that says something by itself.
+    part_end: &'static [u8],
+    /// Bytes written up to the last end of a part.
     whole: u64,
     /// Bytes written.
     written: u64,
@@ -251,6 +253,13 @@ impl Output {
         }
     }
 
+    /// What ends a part of the text: after a failure, no part is cut in two. A line, unless this says otherwise.
+    pub fn in_parts(&self, end: &'static [u8]) {
+        if let Some(sink) = self.shared.lock().sinks.get_mut(self.key) {
+            sink.part_end = end;
+        }
+    }
+
     /// The end: what there is is written; an open line is closed by `mark`. Nothing is printed any more. The end of the
     /// first output is that of those beside it.
     pub fn finish(&self, mark: &str) {
@@ -314,6 +323,7 @@ impl Sink {
             buffer,
             at_end: None,
             closing: b"",
+            part_end: b"\n",
             whole: 0,
             written: 0,
             line_start: true,
@@ -377,9 +387,9 @@ impl Sink {
             match self.to.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
-                    let line = rest[..count].iter().rposition(|&byte| byte == b'\n');
-                    if let Some(line) = line {
-                        self.whole = self.written + line as u64 + 1;
+                    let end = self.part_end;
+                    if let Some(at) = rest[..count].windows(end.len()).rposition(|part| part == end) {
+                        self.whole = self.written + (at + end.len()) as u64;
                     }
                     self.written += count as u64;
                     rest = &rest[count..];

@@ -63,10 +63,11 @@ enum Root {
     Ended,
 }
 
-/// Blocked, a TTOU means that writing to the terminal from the background is no reason to stop (tty_ioctl(4), TOSTOP).
-const TERMINAL: [Signal; 2] = [Signal::SIGTTOU, Signal::SIGTTIN];
+/// Held back for good. Writing to the terminal from the background is then no reason to stop (tty_ioctl(4), TOSTOP), and
+/// writing more than a file may have (RLIMIT_FSIZE of setrlimit(2)) is an error like that of a full disk.
+const UNHEARD: [Signal; 3] = [Signal::SIGTTOU, Signal::SIGTTIN, Signal::SIGXFSZ];
 /// What the tool holds back, in all its threads.
-const HELD: [Signal; 7] = [
+const HELD: [Signal; 8] = [
     Signal::SIGINT,
     Signal::SIGQUIT,
     Signal::SIGTERM,
@@ -74,6 +75,7 @@ const HELD: [Signal; 7] = [
     Signal::SIGTSTP,
     Signal::SIGTTOU,
     Signal::SIGTTIN,
+    Signal::SIGXFSZ,
 ];
 
 /// Blocks all signals that the tool handles, in this thread and those it will start; returns those to wait for.
@@ -82,10 +84,10 @@ pub fn block() -> SigSet {
     let mut waited = SigSet::empty();
     let mut blocked = waited;
     for signal in HELD {
-        if !TERMINAL.contains(&signal) && ignored & bit(signal) == 0 {
+        if !UNHEARD.contains(&signal) && ignored & bit(signal) == 0 {
             waited.add(signal);
         }
-        if TERMINAL.contains(&signal) || waited.contains(signal) {
+        if UNHEARD.contains(&signal) || waited.contains(signal) {
             blocked.add(signal);
         }
     }

@@ -264,6 +264,26 @@ fn a_full_disk_is_told_once_and_the_command_goes_on() {
 }
 
 #[test]
+fn a_file_that_may_not_grow_is_like_a_full_disk() {
+    let folder = tempdir("limit");
+    for format in FORMATS {
+        // Blocks of 512 bytes; the command writes no file.
+        let tool = format!(
+            "ulimit -f 1; exec \"$0\" trace -f --format {format} -o \"$1\" --record \"$2\" sh -c '{FAMILY}'"
+        );
+        let (file, record) = (folder.join(format), folder.join("record"));
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &tool, env!("CARGO_BIN_EXE_tracefd")]).arg(&file).arg(&record);
+        let output = shell.stdin(Stdio::null()).env("LC_ALL", "C").output().unwrap();
+        assert_eq!(output.status.signal(), Some(Signal::SIGUSR1 as i32), "{format}: {}", stderr(&output));
+        assert_eq!(stderr(&output).matches("nothing more is recorded").count(), 1, "{}", stderr(&output));
+        check(format, &std::fs::read_to_string(&file).unwrap());
+        assert!(std::fs::metadata(&record).unwrap().len() <= 1024);
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
 fn a_closed_pipe_is_not_the_commands_business() {
     for format in FORMATS {
         let mut tool =

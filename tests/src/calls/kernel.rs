@@ -270,17 +270,17 @@ fn schedulers(code: &mut Code) {
 
 fn shared_memory(code: &mut Code) {
     let room = code.space(256);
-    let id = sys!(code, SYS_shmget, 0x1234_5678, 4096, libc::IPC_CREAT | libc::IPC_EXCL | 0o600);
+    let id = sys!(code, SYS_shmget, libc::IPC_PRIVATE, 4096, libc::IPC_CREAT | 0o600);
     sys!(code, SYS_shmctl, id, libc::IPC_STAT, room);
     sys!(code, SYS_shmctl, id, libc::SHM_LOCK, 0);
     let area = sys!(code, SYS_shmat, id, 0, libc::SHM_RDONLY);
     sys!(code, SYS_shmdt, area);
     sys!(code, SYS_shmctl, id, libc::IPC_RMID, 0);
     sys!(code, SYS_shmctl, id, 99, room);
-    let id = sys!(code, SYS_msgget, 0x1234_5678, libc::IPC_CREAT | 0o644);
+    let id = sys!(code, SYS_msgget, libc::IPC_PRIVATE, libc::IPC_CREAT | 0o644);
     sys!(code, SYS_msgctl, id, libc::IPC_STAT, room);
     sys!(code, SYS_msgctl, id, libc::IPC_RMID, 0);
-    let id = sys!(code, SYS_semget, 0x1234_5678, 2, libc::IPC_CREAT | 0o600);
+    let id = sys!(code, SYS_semget, libc::IPC_PRIVATE, 2, libc::IPC_CREAT | 0o600);
     sys!(code, SYS_semctl, id, 1, libc::SETVAL, 5);
     sys!(code, SYS_semctl, id, 1, libc::GETVAL, 0);
     sys!(code, SYS_semctl, id, 0, libc::GETALL, room);

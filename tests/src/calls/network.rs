@@ -246,5 +246,6 @@ fn message_queues(code: &mut Code) {
     let event = code.words(&[5, libc::SIGUSR1 as u64, 0]);
     sys!(code, SYS_mq_notify, fd, event);
     sys!(code, SYS_mq_notify, fd, 0);
-    sys!(code, SYS_mq_open, name, libc::O_RDONLY);
+    let missing = code.text("no-queue-of-a-test");
+    sys!(code, SYS_mq_open, missing, libc::O_RDONLY);
 }
