@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum};
 
 use crate::lab::LabTool;
 use crate::longs::Longs;
@@ -302,28 +302,24 @@ pub struct TraceArgs {
 
     /// The command takes tracefd's place, with its pid and its parent; tracefd goes on as a process that nobody waits for.
     /// Twice: in a process group of its own; three times: in a session of its own
-    #[arg(short = 'D', action = ArgAction::Count, conflicts_with_all = ["attach", "seccomp_bpf", "stop_at"], help_heading = "What is traced")]
+    #[arg(short = 'D', action = ArgAction::Count, conflicts_with_all = ["attach", "seccomp_bpf", "stop_at"], help_heading = "How tracefd runs")]
     pub detached: u8,
 
     /// The same by name.
     #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "grandchild", conflicts_with_all = ["attach", "seccomp_bpf", "stop_at"], hide = true)]
     pub daemonize: Option<Daemonize>,
 
-    /// This is the process between the command and its tracer.
-    #[arg(long, value_name = "PID", value_parser = value_parser!(u32).range(1..), hide = true)]
-    pub child_of: Option<u32>,
-
-    /// This is the tracer.
-    #[arg(long, value_name = "PID", value_parser = value_parser!(u32).range(1..), hide = true)]
-    pub grandchild_of: Option<u32>,
+    /// This is the tracer of the process that `-D` was given to.
+    #[arg(skip)]
+    pub tracer_of: Option<u32>,
 
     /// Processes die when tracefd does
-    #[arg(long, conflicts_with = "attach", help_heading = "What is traced")]
+    #[arg(long, conflicts_with = "attach", help_heading = "How tracefd runs")]
     pub kill_on_exit: bool,
 
     /// Let calls that are not selected pass without a stop, by a seccomp filter. Needs -f. The processes then die when
     /// tracefd does, since without it the selected calls would fail for ever
-    #[arg(long, requires = "follow_forks", conflicts_with = "attach")]
+    #[arg(long, requires = "follow_forks", conflicts_with = "attach", help_heading = "How tracefd runs")]
     pub seccomp_bpf: bool,
 
     /// Let a process go when it executes another program
@@ -332,11 +328,24 @@ pub struct TraceArgs {
 
     /// When ^C, SIGTERM and the like end tracefd: anywhere (or 1), waiting (2), never (3), never-tstp (4). Without this they
     /// go to the command
-    #[arg(short = 'I', long, value_enum, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(
+        short = 'I',
+        long,
+        value_enum,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        help_heading = "How tracefd runs"
+    )]
     pub interruptible: Option<Interruptible>,
 
     /// Where tracefd runs: on the core of the traced process, or where the system likes
-    #[arg(long, value_enum, value_name = "WHERE", default_value = "follow")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        default_value = "follow",
+        help_heading = "How tracefd runs"
+    )]
     pub placement: Placement,
 
     /// The machine that runs it
@@ -516,6 +525,37 @@ mod tests {
     #[test]
     fn the_definition_is_sound() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn completions_and_pages_have_every_option() {
+        let mut command = Cli::command();
+        command.build();
+        let mut page = Vec::new();
+        let tool = command.find_subcommand("trace").unwrap().clone();
+        clap_mangen::Man::new(tool.clone()).render(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap().replace("\\-", "-");
+        let scripts = clap_complete::Shell::value_variants().iter().map(|&shell| {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tracefd", &mut script);
+            (shell, String::from_utf8(script).unwrap())
+        });
+        let scripts: Vec<_> = scripts.collect();
+        let shown = tool.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_positional());
+        let mut count = 0;
+        for arg in shown {
+            count += 1;
+            assert!(arg.get_help_heading().is_some() || arg.get_id() == "help" || arg.get_id() == "version");
+            let long = arg.get_long().map(|long| format!("--{long}"));
+            let short = arg.get_short().map(|short| format!("-{short}"));
+            let name = long.or(short).unwrap();
+            assert!(page.contains(&name), "{name} is not in the page");
+            for (shell, script) in &scripts {
+                let word = name.trim_start_matches('-');
+                assert!(script.contains(word), "{name} is not completed by {shell}");
+            }
+        }
+        assert!(count > 35, "{count} options");
     }
 
     #[test]

@@ -2,10 +2,9 @@
 //!
 //! [`stand_aside`] starts the same tool again and waits on a pipe; that one, in [`between`], starts it once more and ends, so
 //! that the command has no child that it did not make. The third is the [`tracer`]: it attaches, says so through the pipe,
-//! which is its standard input, and the first becomes the command. All of them are given the same words.
+//! which is its standard input, and the first becomes the command. All of them are given the same words, and each its [`Role`].
 
 use std::convert::Infallible;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write, pipe};
 use std::os::fd::AsFd;
@@ -24,16 +23,36 @@ use crate::machines;
 /// What the tracer says once it has attached.
 const TRACED: u8 = 1;
 
-/// The tool again, with one option after its name that says which of the three it is; `between` has one already.
-fn again(option: String, between: bool) -> Command {
-    let mut words = std::env::args_os();
-    let mut command = Command::new("/proc/self/exe");
-    if let Some(name) = words.next() {
-        command.arg0(name);
+/// Which of the three this is. The command's pid and the role are in the name that the tool was started by: no option, which
+/// people would be offered.
+pub(crate) enum Role {
+    /// The one that was asked for.
+    First,
+    /// The one that ends at once.
+    Between(u32),
+    /// The one that stays.
+    Tracer(u32),
+}
+
+const BETWEEN: &str = "tracefd: between, for ";
+const TRACER: &str = "tracefd: tracer of ";
+
+/// See [`Role`].
+pub(crate) fn role() -> Role {
+    let name = std::env::args_os().next().unwrap_or_default();
+    let pid = |role| name.to_str()?.strip_prefix(role)?.parse().ok();
+    match (pid(BETWEEN), pid(TRACER)) {
+        (Some(command), _) => Role::Between(command),
+        (_, Some(command)) => Role::Tracer(command),
+        (None, None) => Role::First,
     }
-    let tool: Option<OsString> = words.next();
-    command.args(tool).arg(option).args(words.skip(usize::from(between)));
-    command
+}
+
+/// The tool again, with the same words.
+fn again(role: &str, command: u32) -> Command {
+    let mut tool = Command::new("/proc/self/exe");
+    tool.arg0(format!("{role}{command}")).args(std::env::args_os().skip(1));
+    tool
 }
 
 fn failed(doing: &str, cause: &std::io::Error) -> Failure {
@@ -46,7 +65,7 @@ pub(crate) fn stand_aside(command: &launch::Command) -> Result<Status, Failure> 
     launch::first(command, |_| Ok(()))?; // what is nowhere needs no tracer
     let (mut told, tell) = pipe().map_err(|cause| failed("making a pipe", &cause))?;
     machines::allow_tracers();
-    let mut child = again(format!("--child-of={}", id()), false);
+    let mut child = again(BETWEEN, id());
     let started = child.stdin(tell).spawn();
     drop(child); // the pipe's other end is the tracer's alone
     let mut started = started.map_err(|cause| failed("starting the tracer", &cause))?;
@@ -62,7 +81,7 @@ pub(crate) fn stand_aside(command: &launch::Command) -> Result<Status, Failure> 
 
 /// Starts the tracer, and ends.
 pub(crate) fn between(command: u32) -> Result<Status, Failure> {
-    let started = again(format!("--grandchild-of={command}"), true).spawn();
+    let started = again(TRACER, command).spawn();
     started.map(|_| Status::exited(0)).map_err(|cause| failed("starting the tracer", &cause))
 }
 

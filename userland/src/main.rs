@@ -26,6 +26,7 @@ use userland::tables::Calls;
 use userland::trace::{self, End, Options, Target};
 use userland::{ending, setup};
 
+use daemon::Role;
 use machines::{Backend, Record, calls, replay, with_host};
 
 /// Notes of a recording: a word of the command, and a process that was attached to.
@@ -56,12 +57,14 @@ fn main() -> ExitCode {
 
 fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
     setup::refuse(&args)?;
-    if let Some(pid) = args.child_of {
-        return daemon::between(pid);
-    }
-    if args.daemon().is_some() && args.grandchild_of.is_none() {
-        setup::options(&args, Calls::linux())?;
-        return daemon::stand_aside(&command(&args)?);
+    match (args.daemon(), daemon::role()) {
+        (Some(_), Role::First) => {
+            setup::options(&args, Calls::linux())?;
+            return daemon::stand_aside(&command(&args)?);
+        }
+        (Some(_), Role::Between(pid)) => return daemon::between(pid),
+        (Some(_), Role::Tracer(pid)) => args.tracer_of = Some(pid),
+        (None, _) => {}
     }
     let (backend, target) = machine_and_target(&mut args)?;
     let args = &args;
@@ -77,7 +80,7 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
         Some(Interruptible::Anywhere | Interruptible::Waiting) => Mode::Fatal,
         Some(Interruptible::Never) => Mode::Deaf { stops: true },
         Some(Interruptible::NeverTstp) => Mode::Deaf { stops: false },
-        None if args.grandchild_of.is_some() => Mode::Deaf { stops: false },
+        None if args.tracer_of.is_some() => Mode::Deaf { stops: false },
         None if attached => Mode::Attached,
         None => Mode::Spawned { real: args.backend == BackendName::Linux },
     };
@@ -134,7 +137,7 @@ fn record(args: &TraceArgs, output: &Output) -> Result<Option<Record>, Failure> 
     let words = args.command.iter().filter(|_| args.backend == BackendName::Linux);
     let words = words.map(|word| (WORD.to_owned(), word.clone().into_vec()));
     let pids = args.attached().map(|pid| (PID.to_owned(), pid.to_string().into_bytes()));
-    let daemon = args.grandchild_of.map(|pid| (DAEMON.to_owned(), pid.to_string().into_bytes()));
+    let daemon = args.tracer_of.map(|pid| (DAEMON.to_owned(), pid.to_string().into_bytes()));
     Ok(Some(Record { to, notes: words.chain(pids).chain(daemon).collect() }))
 }
 
@@ -178,7 +181,7 @@ fn machine_and_target(args: &mut TraceArgs) -> Result<(Backend, Target), Failure
     match args.backend.clone() {
         BackendName::Replay(path) => recorded(&path, args),
         BackendName::Linux if args.attach.is_empty() => {
-            let target = match (args.grandchild_of, args.daemon()) {
+            let target = match (args.tracer_of, args.daemon()) {
                 (Some(pid), Some(how)) => daemon::tracer(pid, how),
                 _ => Target::Command(command(args)?),
             };
