@@ -1,5 +1,6 @@
 //! Families of calls on descriptors that are more than files: terminals, locks, events, mounts, devices.
 
+use super::files::file;
 use super::{Code, Family, sys, wide};
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -15,12 +16,6 @@ pub(super) const FAMILIES: &[Family] = &[
 ];
 
 const AT_FDCWD: i32 = libc::AT_FDCWD;
-
-/// A file of its own.
-fn file(code: &mut Code) -> super::Arg {
-    let path = code.text("file");
-    sys!(code, SYS_openat, AT_FDCWD, path, libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC, 0o644)
-}
 
 fn open_how(code: &mut Code) {
     let path = code.text("/etc/passwd");

@@ -1,5 +1,6 @@
 //! Families of calls of programs that serve: options, control messages, addresses, many at once, rings.
 
+use super::files::file;
 use super::{Code, Family, sys, wide};
 
 pub(super) const FAMILIES: &[Family] = &[
@@ -11,14 +12,6 @@ pub(super) const FAMILIES: &[Family] = &[
     wide("asynchronous", asynchronous),
     wide("message_queues", message_queues),
 ];
-
-const AT_FDCWD: i32 = libc::AT_FDCWD;
-
-/// A file of its own.
-fn file(code: &mut Code) -> super::Arg {
-    let path = code.text("file");
-    sys!(code, SYS_openat, AT_FDCWD, path, libc::O_RDWR | libc::O_CREAT | libc::O_CLOEXEC, 0o644)
-}
 
 fn socket_options(code: &mut Code) {
     let (room, one) = (code.space(256), code.words32(&[1, 5]));
