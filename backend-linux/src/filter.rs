@@ -12,7 +12,7 @@ use crate::bpf::OURS;
 use crate::calls::CLONES;
 use crate::facts;
 use crate::stop::Stop;
-use crate::sys;
+use crate::sys::{self, CallInfo};
 use crate::tracee::{Held, Phase, Request, Tracee};
 
 /// CLONE_UNTRACED of linux/sched.h: the child has no tracer, whatever the options of its parent's say.
@@ -20,8 +20,8 @@ const CLONE_UNTRACED: u64 = 0x0080_0000;
 
 impl Tracee {
     /// Asks what call the filter stopped at, unless its entry was seen already.
-    pub(crate) fn classify_filtered(&mut self) -> Option<Stop> {
-        let info = sys::call_info(self.pid).ok()?;
+    pub(crate) fn classify_filtered(&mut self, told: Option<CallInfo>) -> Option<Stop> {
+        let info = told.or_else(|| sys::call_info(self.pid).ok())?;
         let stop = match self.phase {
             Phase::Inside => Stop::Event(libc::PTRACE_EVENT_SECCOMP),
             _ => self.enter_call(&info),

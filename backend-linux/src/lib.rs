@@ -5,7 +5,7 @@
 //! | file | what is there |
 //! |---|---|
 //! | `machine` | the trait, method by method |
-//! | `wait` | which task has something to say |
+//! | `wait`, `patience` | which task has something to say; looking before sleeping |
 //! | `stop` | what a wait status means, after asking the task |
 //! | `report` | whether anybody wants to hear of it |
 //! | `resume` | how the task is let go |
@@ -45,6 +45,7 @@ mod leave;
 mod machine;
 mod mem;
 mod names;
+mod patience;
 mod placement;
 mod regs;
 mod report;

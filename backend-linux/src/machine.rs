@@ -15,8 +15,9 @@ use crate::stop::Stop;
 use crate::tracee::{Life, Request, Tracee};
 use crate::{descriptor, mem, regs, sys};
 
-/// How often a task on its way into vfork's sleep is looked at before it is believed to be elsewhere.
-const LOOKS_AT_VFORK: usize = 256;
+/// How often a task on its way into vfork's sleep is looked at before it is believed to be elsewhere. It gets there, or to our
+/// interrupt, as soon as it has a core; beside others that compute each look gives them a time slice.
+const LOOKS_AT_VFORK: usize = 1 << 14;
 
 impl Linux {
     /// The task, if it is still traced.

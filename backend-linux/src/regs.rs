@@ -118,14 +118,20 @@ impl Tracee {
             return;
         }
         if let Some(mut regs) = self.entry_regs.take()
-            && let Ok(rax) = sys::peek_result(self.pid)
+            && let Ok(rax) = self.result(held)
         {
             regs.rax = rax;
             held.regs = Some(regs);
         }
     }
 
-    /// Arguments and result of the call it is stopped at. Costs one request at an exit, if nobody read the registers.
+    /// At a call's exit: the result register, as it was there.
+    fn result(&self, held: &Held) -> sys::Result<u64> {
+        held.result.map_or_else(|| sys::peek_result(self.pid), Ok)
+    }
+
+    /// Arguments and result of the call it is stopped at. Costs one request at an exit, if neither came with the stop nor
+    /// with registers that somebody read.
     pub(crate) fn call_values(&mut self) -> Result<CallValues> {
         self.in_stop(|tracee, held| {
             // If a session looks at the registers of this exit next, they are there.
@@ -134,7 +140,7 @@ impl Tracee {
             let result = match (held.stop, &held.regs) {
                 (Stop::Entry, _) => None,
                 (Stop::Exit { .. }, Some(regs)) => Some(regs.rax),
-                (Stop::Exit { .. }, None) => Some(sys::peek_result(tracee.pid).map_err(request_error)?),
+                (Stop::Exit { .. }, None) => Some(tracee.result(held).map_err(request_error)?),
                 _ => return Err(Error::Invalid),
             };
             // The kernel sign-extends the results of 32-bit calls itself where they are errors, not where others see them.
@@ -252,7 +258,7 @@ impl Tracee {
 
     fn store(&mut self, held: &mut Held, regs: Regs) -> Result<()> {
         // The kernel corrects some values (reserved flags, selectors): read back what it has, if anybody looks.
-        held.regs = None;
+        (held.regs, held.result) = (None, None);
         sys::set_regs(self.pid, &regs).map_err(request_error)
     }
 }

@@ -5,7 +5,7 @@ use kernel_model::machine::{Demand, Report, Signal, Status, Task, Verdict};
 use crate::Linux;
 use crate::birth::Early;
 use crate::stop::{Raw, Stop};
-use crate::sys::{self, Change, Target};
+use crate::sys::{self, CallInfo, Change, Target};
 use crate::tracee::{Held, Life, Request, Tracee};
 use crate::wait::wait_for;
 
@@ -33,8 +33,9 @@ impl Linux {
         }
         let was_listening = matches!(tracee.life, Life::Running(Request::Listen));
         let was_stepping = matches!(tracee.life, Life::Running(Request::Step));
+        let result = tracee.told.as_ref().and_then(CallInfo::result);
         let stop = tracee.classify(raw)?;
-        let mut held = Held { was_listening, was_stepping, ..Held::new(stop) };
+        let mut held = Held { was_listening, was_stepping, result, ..Held::new(stop) };
         if tracee.filtered && stop == Stop::Entry {
             tracee.keep_child(&mut held);
         }

@@ -46,6 +46,24 @@ impl Raw {
     }
 }
 
+impl CallInfo {
+    /// The result register of 64-bit calls; that of others may be another (syscall_get_error extends the sign).
+    pub(crate) fn result(&self) -> Option<u64> {
+        let told = self.op == libc::PTRACE_SYSCALL_INFO_EXIT && Abi::of(self.arch) == Abi::X64;
+        told.then_some(self.number)
+    }
+
+    /// The change that wait would say of the stop. `None`: it is not one of a call.
+    pub(crate) fn change(&self, pid: i32) -> Option<Change> {
+        let status = match self.op {
+            libc::PTRACE_SYSCALL_INFO_ENTRY | libc::PTRACE_SYSCALL_INFO_EXIT => libc::SIGTRAP | 0x80,
+            libc::PTRACE_SYSCALL_INFO_SECCOMP => libc::SIGTRAP | libc::PTRACE_EVENT_SECCOMP << 8,
+            _ => return None,
+        };
+        Some(Change { pid, code: libc::CLD_TRAPPED, status })
+    }
+}
+
 /// What a task is stopped at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
@@ -77,9 +95,10 @@ impl Stop {
 impl Tracee {
     /// Asks the task what a stop is. `None`: it was killed meanwhile, and will be reported as ended.
     pub(crate) fn classify(&mut self, raw: Raw) -> Option<Stop> {
+        let told = self.told.take();
         let stop = match raw {
-            Raw::Call => return self.classify_call(),
-            Raw::Event(libc::PTRACE_EVENT_SECCOMP) => return self.classify_filtered(),
+            Raw::Call => return self.classify_call(told),
+            Raw::Event(libc::PTRACE_EVENT_SECCOMP) => return self.classify_filtered(told),
             Raw::Signal(libc::SIGTRAP) => self.classify_sigtrap()?,
             Raw::Signal(signal) => Stop::Signal(signal),
             Raw::Trap => Stop::Trap,
@@ -101,8 +120,8 @@ impl Tracee {
         Some(stop)
     }
 
-    /// Entry or exit: known without a request where the entry was seen.
-    fn classify_call(&mut self) -> Option<Stop> {
+    /// Entry or exit: known without a request where the entry was seen, or the task was asked already.
+    fn classify_call(&mut self, told: Option<CallInfo>) -> Option<Stop> {
         match self.phase {
             Phase::Inside => {
                 self.phase = Phase::Outside;
@@ -114,7 +133,7 @@ impl Tracee {
             }
             Phase::Outside | Phase::Unseen => {}
         }
-        let info = sys::call_info(self.pid).ok()?;
+        let info = told.or_else(|| sys::call_info(self.pid).ok())?;
         if info.op == libc::PTRACE_SYSCALL_INFO_EXIT {
             self.call.id += 1;
             self.call.abi = Abi::of(info.arch);

@@ -156,7 +156,7 @@ pub(crate) struct CallInfo {
     pub(crate) arch: u32,
     _ip: u64,
     _sp: u64,
-    /// The number, at an entry.
+    /// The number, at an entry; the result, at an exit.
     pub(crate) number: u64,
     /// The arguments, at an entry.
     pub(crate) args: [u64; 6],

@@ -6,7 +6,7 @@ use kernel_model::machine::{Demand, Filter, OnDeath};
 
 use crate::calls::Abi;
 use crate::stop::Stop;
-use crate::sys::Regs;
+use crate::sys::{CallInfo, Regs};
 
 /// A traced task, or a child of ours that is not traced any more.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Tracee {
     pub(crate) options: i32,
     pub(crate) phase: Phase,
     pub(crate) call: Call,
+    /// What it said of the call stop that is about to be looked at ([`Linux::ask`](crate::Linux)).
+    pub(crate) told: Option<CallInfo>,
     /// The registers as they were let go at the entry of a call that [keeps](crate::calls::keeps_registers) all but
     /// its result.
     pub(crate) entry_regs: Option<Box<Regs>>,
@@ -93,6 +95,8 @@ pub(crate) struct Held {
     pub(crate) was_stepping: bool,
     /// Boxed, because most stops need none and a stop is moved about.
     pub(crate) regs: Option<Box<Regs>>,
+    /// At an exit: the result register, if it came with the news of the stop.
+    pub(crate) result: Option<u64>,
     /// The tracer wrote what a call's result or restart hangs on.
     pub(crate) written: bool,
     /// At [`Stop::Breakpoint`]: bytes from the pc that is shown to the hardware's, once looked up; 0 once the tracer
@@ -108,6 +112,7 @@ impl Held {
             was_listening: false,
             was_stepping: false,
             regs: None,
+            result: None,
             written: false,
             trap_bytes: None,
         }
@@ -165,6 +170,7 @@ impl Tracee {
             options: 0,
             phase: Phase::Unseen,
             call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true, refused: false },
+            told: None,
             entry_regs: None,
             step: Step::default(),
             asked: false,

@@ -3,23 +3,25 @@
 //! Stops are *peeked* at (WNOWAIT) and resumed from there: a signal stop that was not consumed keeps its signal if we
 //! die. A stop that somebody holds is consumed on the next look, since wait would report it for ever.
 //!
-//! wait-any walks all tracees, so where there are many the ones resumed last are asked first, after a yield; and
-//! since both orders favour the busy, every [`SWEEP`] events some others are asked by pid.
+//! Before it sleeps, a wait looks and yields, some times over (`patience`). wait-any walks all tracees, so where there are many,
+//! those resumed last are asked instead; and since both orders favour the busy, every [`SWEEP`] events some others are
+//! asked by pid.
 
 use kernel_model::machine::{Error, Result, Task, Wait};
 use nix::errno::Errno;
 
 use crate::Linux;
+use crate::patience::Patience;
 use crate::stop::{Raw, Stop};
 use crate::sys::{self, Change, Target};
-use crate::tracee::Life;
+use crate::tracee::{Life, Request};
 
 /// Up to so many tasks, wait-any is the fastest.
 const FEW: usize = 8;
 /// How many of the tasks resumed last are remembered.
 const RECENT: usize = 4;
-/// So many times they are asked, each time after a yield, before wait-any.
-const ROUNDS: usize = 4;
+/// Questions before a wait sleeps, some 20 µs of them: as long as a wake-up takes on another core.
+const LOOKS: usize = 32;
 /// Every so many events, so many other tasks are asked: one question per event at most.
 const SWEEP: usize = 64;
 
@@ -32,6 +34,7 @@ pub(crate) struct Watch {
     ready: Vec<i32>,
     /// Pids resumed last, the newest at the end.
     recent: Vec<i32>,
+    patience: Patience,
     events: usize,
     /// Slot at which the next sweep starts.
     cursor: usize,
@@ -51,6 +54,16 @@ impl Watch {
         }
         self.recent.push(pid);
     }
+}
+
+/// What came of asking.
+enum Asked {
+    /// It is at a call, and has said which.
+    Stopped(Change),
+    /// It is not stopped, or dying.
+    Runs,
+    /// There was nobody to ask, or nothing to be told so.
+    Unknown,
 }
 
 /// Waits for one task's next stop or end, which is near: it was interrupted, killed, or just born. `None`: no such task.
@@ -97,18 +110,69 @@ impl Linux {
                 return Ok(Some(change));
             }
         }
-        if self.table.len() > FEW && !self.watch.recent.is_empty() {
-            // Bounded: whoever sleeps longer is worth the walk.
-            for _ in 0..ROUNDS {
-                let _ = nix::sched::sched_yield();
-                for at in (0..self.watch.recent.len()).rev() {
-                    if let Some(change) = self.probe(self.watch.recent[at]) {
-                        return Ok(Some(change));
-                    }
-                }
+        if wait == Wait::Block
+            && !self.watch.recent.is_empty()
+            && let Some(looks) = self.watch.patience.begin()
+        {
+            let found = self.look();
+            self.watch.patience.end(&looks, !matches!(found, Ok(None)));
+            if !matches!(found, Ok(None)) {
+                return found;
             }
         }
         self.any(wait == Wait::Block)
+    }
+
+    /// Looks and yields, a bounded number of times. On one core the first look finds the stop nearly always: a task that is
+    /// let go has the core before the request returns.
+    fn look(&mut self) -> Result<Option<Change>> {
+        let (alone, many) = (self.table.len() == 1, self.table.len() > FEW);
+        for round in 0..if many { LOOKS / RECENT } else { LOOKS } {
+            if round > 0 {
+                let _ = nix::sched::sched_yield();
+            }
+            if round == 0 || alone {
+                match self.ask() {
+                    Asked::Stopped(change) => return Ok(Some(change)),
+                    Asked::Runs if alone => continue,
+                    Asked::Runs | Asked::Unknown => {}
+                }
+            }
+            if !many {
+                match self.any(false)? {
+                    None => continue,
+                    change => return Ok(change),
+                }
+            }
+            for at in (0..self.watch.recent.len()).rev() {
+                if let Some(change) = self.probe(self.watch.recent[at]) {
+                    return Ok(Some(change));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks the task that was let go last what call it is stopped at: an answer spares both the wait and the question after it.
+    /// Nothing else can be meant, since a stop that was resumed is no stop any more (ptrace_freeze_traced).
+    fn ask(&mut self) -> Asked {
+        let newest = self.watch.recent.last().and_then(|&pid| self.table.by_pid(pid));
+        let Some(Ok(tracee)) = newest.map(|task| self.table.get_mut(task)) else { return Asked::Unknown };
+        match tracee.life {
+            Life::Running(Request::Syscall) => {}
+            Life::Running(Request::Cont) if tracee.filtered => {}
+            _ => return Asked::Unknown,
+        }
+        match sys::call_info(tracee.pid) {
+            Ok(info) => match info.change(tracee.pid) {
+                Some(change) => {
+                    tracee.told = Some(info);
+                    Asked::Stopped(change)
+                }
+                None => Asked::Unknown, // some other stop, of which wait tells
+            },
+            Err(_) => Asked::Runs,
+        }
     }
 
     /// Looks at one task.

@@ -83,8 +83,10 @@ fn is_machine_rule(id: &str) -> bool {
 }
 
 fn named_tests() -> Outcome {
-    let suites: Vec<Source> =
-        ["backend-linux/tests", "kernel-model/tests/sim"].iter().flat_map(|dir| files(dir, ".rs")).collect();
+    let suites: Vec<Source> = ["backend-linux/tests", "backend-linux/src", "kernel-model/tests/sim"]
+        .iter()
+        .flat_map(|dir| files(dir, ".rs"))
+        .collect();
     let mut rules = 0;
     let mut missing = Vec::new();
     for rfc in files("rfcs", ".md") {
