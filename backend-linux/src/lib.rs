@@ -58,6 +58,8 @@ mod table;
 mod tracee;
 mod wait;
 
+pub use spawn::{allow_tracers, become_program};
+
 use std::collections::{HashMap, VecDeque};
 use std::marker::PhantomData;
 

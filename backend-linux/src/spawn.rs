@@ -18,11 +18,7 @@ use crate::wait::wait_for;
 impl Linux {
     /// Stopped at the event of its exec, inside that call.
     pub(crate) fn start(&mut self, program: &Program) -> Result<Task> {
-        let text = |bytes: &Vec<u8>| CString::new(bytes.as_slice()).map_err(|_| Error::Invalid);
-        let list = |texts: &Vec<Vec<u8>>| texts.iter().map(text).collect::<Result<Vec<_>>>();
-        let path = text(&program.path)?;
-        let args = list(&program.args)?;
-        let env = program.env.as_ref().map(list).transpose()?;
+        let Texts { path, args, env } = Texts::of(program)?;
         let filter = program.pushed.as_ref().map(|filter| bpf::program(&filter.calls()));
         let (env, filter, user) = (env.as_deref(), filter.as_deref(), program.user.as_ref());
         let image = Image { path: &path, args: &args, env, filter, user };
@@ -76,6 +72,38 @@ impl Linux {
             self.table.remove(former);
         }
         Ok(self.table.insert(tracee))
+    }
+}
+
+/// Makes this process the program, with the dispositions and the mask that it was started with. Returns only to say why it
+/// could not. Whoever traces the process already goes on tracing it; [`allow_tracers`] is taken back.
+pub fn become_program(program: &Program) -> abi::Errno {
+    sys::allow_tracers(false);
+    let Ok(Texts { path, args, env }) = Texts::of(program) else { return abi::Errno::EINVAL };
+    let image =
+        Image { path: &path, args: &args, env: env.as_deref(), filter: None, user: program.user.as_ref() };
+    abi::Errno(sys::replace(&image) as i32)
+}
+
+/// Lets any process of this user trace this one, also where Yama would let only its ancestors (ptrace(2)).
+pub fn allow_tracers() {
+    sys::allow_tracers(true);
+}
+
+/// What execve takes.
+struct Texts {
+    path: CString,
+    args: Vec<CString>,
+    env: Option<Vec<CString>>,
+}
+
+impl Texts {
+    /// Errors: Invalid, a NUL in one of them.
+    fn of(program: &Program) -> Result<Texts> {
+        let text = |bytes: &Vec<u8>| CString::new(bytes.as_slice()).map_err(|_| Error::Invalid);
+        let list = |texts: &Vec<Vec<u8>>| texts.iter().map(text).collect::<Result<Vec<_>>>();
+        let env = program.env.as_ref().map(list).transpose()?;
+        Ok(Texts { path: text(&program.path)?, args: list(&program.args)?, env })
     }
 }
 

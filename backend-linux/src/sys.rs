@@ -333,9 +333,6 @@ pub(crate) struct Embryo {
 /// process was started with. All that the child does is async-signal-safe, so other threads may exist.
 pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
     let _request = fault::around("fork", 0);
-    let pointers = |list: &[CString]| -> Vec<*const c_char> {
-        list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
-    };
     let args = pointers(image.args);
     let env = image.env.map(pointers);
     let filter = image
@@ -384,6 +381,22 @@ fn become_image(
         // SAFETY: ends this process without running anything of the host's.
         unsafe { libc::_exit(127) };
     }
+    let errno = (enter(path, args, env, filter, user) as i32).to_ne_bytes();
+    // SAFETY: writes four local bytes, then ends this process.
+    unsafe {
+        libc::write(fail_end, errno.as_ptr().cast(), errno.len());
+        libc::_exit(127)
+    }
+}
+
+/// Becomes the program, with the dispositions and the mask that this process was started with; why it could not.
+fn enter(
+    path: *const c_char,
+    args: *const *const c_char,
+    env: *const *const c_char,
+    filter: Option<&libc::sock_fprog>,
+    user: Option<&User>,
+) -> Errno {
     let ignored = IGNORED_AT_START.load(Ordering::Relaxed);
     for signal in SIGNALS {
         let handler = if ignored >> (signal - 1) & 1 == 1 { libc::SIG_IGN } else { libc::SIG_DFL };
@@ -394,16 +407,34 @@ fn become_image(
     swap_mask(Some(MASK_AT_START.load(Ordering::Relaxed)));
     // The filter first: who is nobody any more may not install one.
     let refused = filter.map_or(Ok(()), install).and_then(|()| user.map_or(Ok(()), turn_into)).err();
-    if refused.is_none() {
-        // SAFETY: `fork` made NUL-terminated strings and NULL-terminated lists, alive in this copy of the memory.
-        unsafe { libc::execve(path, args, env) };
+    if let Some(errno) = refused {
+        return errno;
     }
-    let errno = refused.map_or_else(Errno::last_raw, |errno| errno as i32).to_ne_bytes();
-    // SAFETY: writes four local bytes, then ends this process.
-    unsafe {
-        libc::write(fail_end, errno.as_ptr().cast(), errno.len());
-        libc::_exit(127)
-    }
+    // SAFETY: the callers made NUL-terminated strings and NULL-terminated lists, alive in this copy of the memory.
+    unsafe { libc::execve(path, args, env) };
+    Errno::last()
+}
+
+/// Makes this process the program, without a fork. Returns only to say why it could not; signals are then as they were
+/// before main.
+pub(crate) fn replace(image: &Image<'_>) -> Errno {
+    let (args, env) = (pointers(image.args), image.env.map(pointers));
+    // SAFETY: reads the pointer, not what is behind it.
+    let inherited = unsafe { environ };
+    let env = env.as_ref().map_or(inherited, |env| env.as_ptr());
+    enter(image.path.as_ptr(), args.as_ptr(), env, None, image.user)
+}
+
+/// PR_SET_PTRACER of Yama: whether any process may trace this one, if it may otherwise. Without Yama: nothing.
+pub(crate) fn allow_tracers(any: bool) {
+    let who = if any { libc::PR_SET_PTRACER_ANY } else { 0 };
+    // SAFETY: numbers only.
+    unsafe { libc::prctl(libc::PR_SET_PTRACER, who, 0, 0, 0) };
+}
+
+/// A list as execve takes it.
+fn pointers(list: &[CString]) -> Vec<*const c_char> {
+    list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
 }
 
 /// Puts this process and all that it will make under a seccomp filter. The mitigations that come with filters on some

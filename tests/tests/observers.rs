@@ -6,13 +6,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, ExitCode, Stdio};
 
 use backend_linux::{Linux, caller};
+use conformance::calls::families;
 use conformance::harness::{Outcome, Suite, ensure};
 use conformance::needs::Need;
 use conformance::observed;
 use conformance::rules::stage::{Broken, Run, on_linux, on_sim};
 use conformance::rules::{Access, Bench, Check};
 use conformance::tracer::own_program;
-use kernel_model::abi::{LOG_MOST, LogRecord, OpenFlags, Status};
+use kernel_model::abi::{Errno, LOG_MOST, LogPiece, LogRecord, OpenFlags, Status};
 use kernel_model::client::{Handle, Trace};
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::local::Local;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     suite.test("two_on_linux_in_turn", &[], || linux(in_turn));
     suite.test("two_on_linux_at_once", &[], || linux(at_once));
     suite.test("a_running_program_is_not_held", &[], opens);
+    suite.test("structures_messages_and_addresses_are_captured", &[], structures);
     suite.test("threads_are_told_apart", &[], threads);
     suite.test("a_stop_costs_what_its_readers_ask_for", &[Need::Program("strace")], requests);
     suite.run()
@@ -78,6 +80,70 @@ fn opens() -> Outcome {
     ensure(own.0 == pid && own.1.parse().is_ok_and(|fd: i32| fd > 2), || format!("{lines:?}"))?;
     ensure(by("/dev/zero").is_some_and(|(child, _)| child != pid), || format!("no child: {lines:?}"))?;
     ensure(by("/nowhere/at/all").is_some_and(|(_, result)| result == "-2"), || format!("{lines:?}"))
+}
+
+/// The table's lines for what is more than a string, as RFC 0006 has them.
+const STRUCTURES: &str = "connect 1 buffer len=2\naccept 1 buffer len=2>0:4 at=exit\nfstat 1 buffer len=#144 at=exit
+poll 0 buffer len=1 size=8 at=exit\nsendmsg 1 buffer len=#56\nsendmsg 1>16 iovecs len=1>24\nrecvmsg 1>16 iovecs len=1>24 at=exit";
+
+/// Programs whose calls are known: what a structure, an array, an address and the parts of a message are captured as.
+fn structures() -> Outcome {
+    let mut local = vec![0; 110];
+    local[..7].copy_from_slice(b"\x01\0local");
+    let of = |family: &str, call: &str| captures_of(family, call);
+    let connects = of("local_sockets", "connect")?;
+    ensure(connects.last().is_some_and(|captures| captures[0] == local), || format!("{connects:?}"))?;
+    let accepts = of("local_sockets", "accept")?;
+    ensure(accepts == [[vec![1, 0]]], || format!("as long as the call says: {accepts:?}"))?;
+    let sent = of("messages", "sendmsg")?;
+    ensure(sent.len() == 1 && sent[0].len() == 2 && sent[0][0].len() == 56, || format!("{sent:?}"))?;
+    let parts = |captures: &[Vec<u8>]| {
+        let pieces = LogPiece::all(captures.last().expect("a capture"))
+            .map(|(piece, bytes)| (piece.size, bytes.to_vec()));
+        pieces.collect::<Vec<_>>()
+    };
+    ensure(parts(&sent[0]) == [(7, b"message".to_vec())], || format!("{sent:?}"))?;
+    // Of a buffer of 64 bytes there are as many as came.
+    let got = of("messages", "recvmsg")?;
+    ensure(parts(&got[0]) == [(64, b"message".to_vec())], || format!("{got:?}"))?;
+    let polled = of("poll", "poll")?;
+    let events = [3, 0, 0, 0, 1, 0, 0, 0, 4, 0, 0, 0, 4, 0, 4, 0, 77, 0, 0, 0, 1, 0, 32, 0];
+    ensure(polled[0] == [events], || format!("with what was ready: {polled:?}"))?;
+    let facts = of("stat", "fstat")?;
+    ensure(facts[0][0].len() == 144 && facts[0][0][24..28] != [0; 4], || format!("a mode: {facts:?}"))
+}
+
+/// What was captured at each call of that name, by a log of the family's program.
+fn captures_of(family: &str, call: &str) -> Result<Vec<Vec<Vec<u8>>>, std::io::Error> {
+    let failed = |errno: Errno| std::io::Error::other(errno.to_string());
+    let folder = tempfile::tempdir()?;
+    let program = folder.path().join("calls");
+    let family = families().into_iter().find(|known| known.name == family).expect("a family");
+    family.write(&program)?;
+    let kernel = Local::new(Kernel::new(Linux::new(), Policy::SameUser));
+    let host = kernel.client(caller());
+    // Its sockets and files have names without a folder.
+    let cd = format!("cd {} && exec ./calls", folder.path().display());
+    let pid = host.spawn(&Program::new("/bin/sh").arg("-c").arg(cd)).map_err(failed)?;
+    let log = Handle::open(&host, &format!("proc:{pid}/log"), OpenFlags::O_RDWR).map_err(failed)?;
+    log.write(format!("{STRUCTURES}\ncalls {call}").as_bytes()).map_err(failed)?;
+    Trace::open(&host, pid, OpenFlags::empty()).and_then(Trace::close).map_err(failed)?;
+    let (mut all, mut buf, mut ours) = (Vec::new(), vec![0; LOG_MOST], false);
+    while let Ok(n) = log.read(&mut buf) {
+        let mut bytes = &buf[..n];
+        while let Some((_, record, rest)) = LogRecord::split(bytes) {
+            match record {
+                LogRecord::Image(_) => ours = true, // before it was the shell
+                LogRecord::Call(_, captures) if ours => {
+                    all.push(captures.into_iter().map(|(_, bytes)| bytes.to_vec()).collect());
+                }
+                _ => {}
+            }
+            bytes = rest;
+        }
+    }
+    host.wait(pid, true).map_err(failed)?;
+    Ok(all)
 }
 
 /// Each thread's calls under its own pid and its process's, between its birth and its death.

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum};
 
 use crate::lab::LabTool;
+use crate::longs::Longs;
 use crate::run::args::RunArgs;
 use crate::trace::summary::{self, Column, Order};
 
@@ -17,6 +18,7 @@ use crate::trace::summary::{self, Column, Order};
 #[command(
     name = "tracefd",
     version,
+    propagate_version = true,
     arg_required_else_help = true,
     after_help = "\
 Exit status: that of the traced command (death by a signal is repeated); 125 tracefd failed, 126 the command cannot \
@@ -123,6 +125,17 @@ pub enum Interruptible {
     NeverTstp,
 }
 
+/// How far from the command's job the tracer is, with `-D`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Daemonize {
+    /// In the same process group
+    Grandchild,
+    /// In a process group of its own
+    Pgroup,
+    /// In a session of its own
+    Session,
+}
+
 /// Where the tracer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Placement {
@@ -196,6 +209,21 @@ pub struct Named {
 }
 
 impl TraceArgs {
+    /// Whom to attach to.
+    pub fn attached(&self) -> impl Iterator<Item = u32> + '_ {
+        self.attach.iter().flatten().copied()
+    }
+
+    /// `-D`, `-DD`, `-DDD`, or the same by name.
+    pub fn daemon(&self) -> Option<Daemonize> {
+        match self.detached {
+            0 => self.daemonize,
+            1 => Some(Daemonize::Grandchild),
+            2 => Some(Daemonize::Pgroup),
+            _ => Some(Daemonize::Session),
+        }
+    }
+
     /// All that `-e` and its long forms say.
     pub fn expressions(&self) -> Vec<String> {
         let Named { trace, signal, status, inject, fault, abbrev, raw, read, write, quiet_set } = &self.named;
@@ -233,6 +261,7 @@ Examples:
   tracefd trace -c -S calls git status       counts instead of lines
   tracefd trace -p 4711                      a running process, all its threads, until ^C
   tracefd trace -e inject=openat:error=ENOENT:when=3 ls    the third openat fails
+  tracefd trace -D -o out.txt -- make        make has the caller as its parent; tracefd looks on from aside
   tracefd trace --stop-at connect curl ...   leave curl stopped before connect, for a debugger
   tracefd trace -f --format chrome -o make.json -- make    a picture for a trace viewer
   tracefd trace --backend sim race.prog      a program of the simulator
@@ -247,9 +276,9 @@ pub struct TraceArgs {
     #[arg(short, long, action = ArgAction::Count, help_heading = "What is traced")]
     pub follow_forks: u8,
 
-    /// Trace a running process, all its threads; may be given several times
-    #[arg(short = 'p', long = "attach", value_name = "PID", value_delimiter = ',', value_parser = value_parser!(u32).range(1..), help_heading = "What is traced")]
-    pub attach: Vec<u32>,
+    /// Trace a running process, all its threads; may be given several times, or name several
+    #[arg(short = 'p', long = "attach", value_name = "PID", value_parser = pids, help_heading = "What is traced")]
+    pub attach: Vec<Vec<u32>>,
 
     /// Start the command with VAR=VALUE in its environment, or without VAR
     #[arg(
@@ -271,26 +300,52 @@ pub struct TraceArgs {
     )]
     pub user: Option<String>,
 
-    /// Not possible: tracefd is the command's parent, and ends as it does
-    #[arg(short = 'D', long = "daemonize", hide = true, action = ArgAction::Count, help_heading = "What is traced")]
-    pub daemonize: u8,
+    /// The command takes tracefd's place, with its pid and its parent; tracefd goes on as a process that nobody waits for.
+    /// Twice: in a process group of its own; three times: in a session of its own
+    #[arg(short = 'D', action = ArgAction::Count, conflicts_with_all = ["attach", "seccomp_bpf", "stop_at"], help_heading = "How tracefd runs")]
+    pub detached: u8,
+
+    /// The same by name.
+    #[arg(long, value_enum, value_name = "HOW", num_args = 0..=1, require_equals = true, default_missing_value = "grandchild", conflicts_with_all = ["attach", "seccomp_bpf", "stop_at"], hide = true)]
+    pub daemonize: Option<Daemonize>,
+
+    /// This is the tracer of the process that `-D` was given to.
+    #[arg(skip)]
+    pub tracer_of: Option<u32>,
 
     /// Processes die when tracefd does
-    #[arg(long, conflicts_with = "attach", help_heading = "What is traced")]
+    #[arg(long, conflicts_with = "attach", help_heading = "How tracefd runs")]
     pub kill_on_exit: bool,
 
     /// Let calls that are not selected pass without a stop, by a seccomp filter. Needs -f. The processes then die when
     /// tracefd does, since without it the selected calls would fail for ever
-    #[arg(long, requires = "follow_forks", conflicts_with = "attach")]
+    #[arg(long, requires = "follow_forks", conflicts_with = "attach", help_heading = "How tracefd runs")]
     pub seccomp_bpf: bool,
+
+    /// Let a process go when it executes another program
+    #[arg(short = 'b', long, value_name = "execve", value_parser = ["execve"], conflicts_with_all = ["seccomp_bpf", "kill_on_exit"], help_heading = "What is traced")]
+    pub detach_on: Option<String>,
 
     /// When ^C, SIGTERM and the like end tracefd: anywhere (or 1), waiting (2), never (3), never-tstp (4). Without this they
     /// go to the command
-    #[arg(short = 'I', long, value_enum, value_name = "WHEN", hide_possible_values = true)]
+    #[arg(
+        short = 'I',
+        long,
+        value_enum,
+        value_name = "WHEN",
+        hide_possible_values = true,
+        help_heading = "How tracefd runs"
+    )]
     pub interruptible: Option<Interruptible>,
 
     /// Where tracefd runs: on the core of the traced process, or where the system likes
-    #[arg(long, value_enum, value_name = "WHERE", default_value = "follow")]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHERE",
+        default_value = "follow",
+        help_heading = "How tracefd runs"
+    )]
     pub placement: Placement,
 
     /// The machine that runs it
@@ -316,7 +371,8 @@ pub struct TraceArgs {
     /// alone means the same. signal=SET: names or numbers. status=SET: successful, failed, unfinished, unavailable, detached.
     /// inject=SET:ACTION: error=ERRNO or retval=N make the call not happen and return this; signal=SIG sends the task a signal
     /// at its entry; delay_enter=TIME and delay_exit=TIME hold it before and after, for microseconds or a number with ns, us, ms
-    /// or s; when=FIRST, FIRST+, FIRST+STEP or FIRST..LAST picks calls, counted per task. fault=SET: inject, ENOSYS if no error
+    /// or s; when=FIRST, FIRST+, FIRST+STEP or FIRST..LAST picks calls, counted per task
+    /// and call. fault=SET: inject, ENOSYS if no error
     /// is named. read=FDS, write=FDS: all bytes that go through these descriptors. abbrev=SET: calls whose structures are
     /// abbreviated; none is -v. raw=SET: calls whose arguments are plain words. quiet=attach,exit,thread-execve: what is not
     /// said. trace, signal, status, inject, fault, abbrev, raw, read, write and quiet are options of their own as well:
@@ -327,6 +383,10 @@ pub struct TraceArgs {
     /// The same by name.
     #[command(flatten)]
     pub named: Named,
+
+    /// Values for what short options count.
+    #[command(flatten)]
+    pub longs: Longs,
 
     /// Only calls that succeeded
     #[arg(short = 'z', long, conflicts_with = "failed_only", help_heading = "What is shown")]
@@ -348,7 +408,7 @@ pub struct TraceArgs {
     #[arg(short, action = ArgAction::Count, help_heading = "What is shown")]
     pub quiet: u8,
 
-    /// Print to FILE instead of standard error
+    /// Print to FILE instead of standard error; `|COMMAND` or `!COMMAND`: to a command of the shell
     #[arg(short, long, value_name = "FILE", help_heading = "How it is shown")]
     pub output: Option<PathBuf>,
 
@@ -373,24 +433,28 @@ pub struct TraceArgs {
     pub verbose: bool,
 
     /// Strings that are not plain text in hexadecimal; twice: all strings
-    #[arg(short = 'x', long = "strings-in-hex", action = ArgAction::Count, help_heading = "How it is shown")]
+    #[arg(short = 'x', action = ArgAction::Count, help_heading = "How it is shown")]
     pub hex: u8,
 
     /// What descriptors refer to, beside their numbers; twice: with details of sockets and devices
-    #[arg(short = 'y', long = "decode-fds", action = ArgAction::Count, help_heading = "How it is shown")]
+    #[arg(short = 'y', action = ArgAction::Count, help_heading = "How it is shown")]
     pub fds: u8,
 
     /// Begin lines with the time of day; twice: with microseconds; three times: seconds since 1970
-    #[arg(short = 't', long = "absolute-timestamps", action = ArgAction::Count, help_heading = "How it is shown")]
+    #[arg(short = 't', action = ArgAction::Count, help_heading = "How it is shown")]
     pub times: u8,
 
     /// Begin lines with the time since the line before
-    #[arg(short = 'r', long = "relative-timestamps", help_heading = "How it is shown")]
+    #[arg(short = 'r', help_heading = "How it is shown")]
     pub relative: bool,
 
     /// End lines with the time from the call's event to its end's
-    #[arg(short = 'T', long = "syscall-times", help_heading = "How it is shown")]
+    #[arg(short = 'T', help_heading = "How it is shown")]
     pub spent: bool,
+
+    /// There are no stack traces
+    #[arg(short = 'k', long = "stack-traces", hide = true)]
+    pub stacks: bool,
 
     /// Show the program counter
     #[arg(short = 'i', long = "instruction-pointer", help_heading = "How it is shown")]
@@ -435,6 +499,17 @@ pub struct TraceArgs {
     pub command: Vec<OsString>,
 }
 
+/// `12,34`, or what `pidof` prints.
+fn pids(text: &str) -> Result<Vec<u32>, String> {
+    let words = text.split(|letter: char| letter == ',' || letter.is_ascii_whitespace());
+    let words: Vec<_> = words.filter(|word| !word.is_empty()).collect();
+    let pid = |word: &&str| match word.parse() {
+        Ok(pid @ 1..) => Ok(pid),
+        _ => Err(format!("`{word}` is not a pid")),
+    };
+    if words.is_empty() { Err("there is no pid in it".to_owned()) } else { words.iter().map(pid).collect() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -453,11 +528,48 @@ mod tests {
     }
 
     #[test]
+    fn completions_and_pages_have_every_option() {
+        let mut command = Cli::command();
+        command.build();
+        let mut page = Vec::new();
+        let tool = command.find_subcommand("trace").unwrap().clone();
+        clap_mangen::Man::new(tool.clone()).render(&mut page).unwrap();
+        let page = String::from_utf8(page).unwrap().replace("\\-", "-");
+        let scripts = clap_complete::Shell::value_variants().iter().map(|&shell| {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "tracefd", &mut script);
+            (shell, String::from_utf8(script).unwrap())
+        });
+        let scripts: Vec<_> = scripts.collect();
+        let shown = tool.get_arguments().filter(|arg| !arg.is_hide_set() && !arg.is_positional());
+        let mut count = 0;
+        for arg in shown {
+            count += 1;
+            assert!(arg.get_help_heading().is_some() || arg.get_id() == "help" || arg.get_id() == "version");
+            let long = arg.get_long().map(|long| format!("--{long}"));
+            let short = arg.get_short().map(|short| format!("-{short}"));
+            let name = long.or(short).unwrap();
+            assert!(page.contains(&name), "{name} is not in the page");
+            for (shell, script) in &scripts {
+                let word = name.trim_start_matches('-');
+                assert!(script.contains(word), "{name} is not completed by {shell}");
+            }
+        }
+        assert!(count > 35, "{count} options");
+    }
+
+    #[test]
     fn long_forms_say_what_e_says() {
         let args = trace(&["-e", "read", "--trace=open", "--inject=close:error=EIO", "--quiet", "--read=3"]);
         let all = ["read", "trace=open", "read=3", "quiet=attach", "inject=close:error=EIO"];
         assert_eq!(args.expressions(), all);
         assert_eq!(trace(&["-I3"]).interruptible, Some(Interruptible::Never));
         assert_eq!(trace(&["-qqq"]).quiet, 3);
+    }
+
+    #[test]
+    fn pids_are_separated_by_anything_that_separates() {
+        assert_eq!(pids("12,34 5\n"), Ok(vec![12, 34, 5]));
+        assert!(pids("0").is_err() && pids("1,x").is_err() && pids(" ").is_err());
     }
 }

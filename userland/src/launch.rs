@@ -27,13 +27,21 @@ pub struct Command {
 
 /// Starts the first file of that name in PATH that can be run; a name with a `/` is not searched for.
 pub fn spawn(host: &dyn Host, command: &Command) -> Result<Pid, Failure> {
+    first(command, |program| host.spawn(program))
+}
+
+/// The answer of the first file that is one.
+pub fn first<T>(
+    command: &Command,
+    mut start: impl FnMut(&Program) -> Result<T, Errno>,
+) -> Result<T, Failure> {
     let Some(name) = command.words.first() else {
         return Err(Failure::Usage("no command".to_owned()));
     };
     let mut refused = None;
     for file in candidates(name, command.search.clone()) {
-        match host.spawn(&program(&file, command)) {
-            Ok(pid) => return Ok(pid),
+        match start(&program(&file, command)) {
+            Ok(started) => return Ok(started),
             // Not there, or not runnable there: a later folder may have it.
             Err(errno @ (Errno::ENOENT | ENOTDIR)) if !file.exists() => {
                 refused.get_or_insert((errno, file));

@@ -6,11 +6,12 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use backend_linux::Linux;
+use kernel_model::abi::Errno;
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::local::Local;
 use kernel_model::machine::Machine;
 use kernel_model::replay::{Damage, Header, Recording, Replay};
-use kernel_model::scheme::{Caller, Host};
+use kernel_model::scheme::{Caller, Host, Program};
 use kernel_model::sim::{CALLS, Sim, SimConfig};
 use userland::cli::Placement;
 use userland::output::Raw;
@@ -152,6 +153,16 @@ impl Seen {
         let result = tool(&local.client(caller), clock, &|| ring(&local).filter(|_| rings));
         (result, local.with_machine(|recording| after(recording.machine())))
     }
+}
+
+/// Makes this process the program; why it could not.
+pub(crate) fn become_program(program: &Program) -> Errno {
+    backend_linux::become_program(program)
+}
+
+/// Any process of this user may trace this one, until it becomes another program.
+pub(crate) fn allow_tracers() {
+    backend_linux::allow_tracers();
 }
 
 /// The calls that this machine has.

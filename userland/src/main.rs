@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod daemon;
 mod machines;
 
 use std::ffi::OsString;
@@ -21,14 +22,18 @@ use userland::output::Output;
 use userland::run::{self, args::RunArgs};
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
+use userland::tables::Calls;
 use userland::trace::{self, End, Options, Target};
 use userland::{ending, setup};
 
+use daemon::Role;
 use machines::{Backend, Record, calls, replay, with_host};
 
 /// Notes of a recording: a word of the command, and a process that was attached to.
 const WORD: &str = "word";
 const PID: &str = "pid";
+/// The process that became the command, after `-D`.
+const DAEMON: &str = "daemon";
 
 fn main() -> ExitCode {
     match Cli::parse().tool {
@@ -52,6 +57,15 @@ fn main() -> ExitCode {
 
 fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
     setup::refuse(&args)?;
+    match (args.daemon(), daemon::role()) {
+        (Some(_), Role::First) => {
+            setup::options(&args, Calls::linux())?;
+            return daemon::stand_aside(&command(&args)?);
+        }
+        (Some(_), Role::Between(pid)) => return daemon::between(pid),
+        (Some(_), Role::Tracer(pid)) => args.tracer_of = Some(pid),
+        (None, _) => {}
+    }
     let (backend, target) = machine_and_target(&mut args)?;
     let args = &args;
     let calls = calls(&backend);
@@ -66,6 +80,7 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
         Some(Interruptible::Anywhere | Interruptible::Waiting) => Mode::Fatal,
         Some(Interruptible::Never) => Mode::Deaf { stops: true },
         Some(Interruptible::NeverTstp) => Mode::Deaf { stops: false },
+        None if args.tracer_of.is_some() => Mode::Deaf { stops: false },
         None if attached => Mode::Attached,
         None => Mode::Spawned { real: args.backend == BackendName::Linux },
     };
@@ -121,8 +136,9 @@ fn record(args: &TraceArgs, output: &Output) -> Result<Option<Record>, Failure> 
         .map_err(|cause| Failure::Output { path: path.display().to_string(), cause })?;
     let words = args.command.iter().filter(|_| args.backend == BackendName::Linux);
     let words = words.map(|word| (WORD.to_owned(), word.clone().into_vec()));
-    let pids = args.attach.iter().map(|pid| (PID.to_owned(), pid.to_string().into_bytes()));
-    Ok(Some(Record { to, notes: words.chain(pids).collect() }))
+    let pids = args.attached().map(|pid| (PID.to_owned(), pid.to_string().into_bytes()));
+    let daemon = args.tracer_of.map(|pid| (DAEMON.to_owned(), pid.to_string().into_bytes()));
+    Ok(Some(Record { to, notes: words.chain(pids).chain(daemon).collect() }))
 }
 
 /// What was traced, as it was then.
@@ -131,9 +147,13 @@ fn recorded(path: &Path, args: &mut TraceArgs) -> Result<(Backend, Target), Fail
     let mut replay = replay(path).map_err(failure)?;
     let header = replay.header();
     let words = header.notes(WORD).map(|word| OsString::from_vec(word.to_vec())).collect();
-    let pids = header.notes(PID).filter_map(|pid| std::str::from_utf8(pid).ok()?.parse().ok());
-    args.attach = pids.collect();
-    let target = if args.attach.is_empty() {
+    let number = |pid: &[u8]| std::str::from_utf8(pid).ok()?.parse().ok();
+    args.attach = header.notes(PID).filter_map(number).map(|pid| vec![pid]).collect();
+    let daemon = header.notes(DAEMON).find_map(number);
+    let target = if let Some(pid) = daemon {
+        args.detached = 1;
+        Target::Waiting { pid: Pid(pid), traced: Box::new(|| {}) }
+    } else if args.attach.is_empty() {
         let Some(program) = replay.program() else {
             let cause = match replay.finish() {
                 Some(damage) => damage.to_string(),
@@ -143,27 +163,33 @@ fn recorded(path: &Path, args: &mut TraceArgs) -> Result<(Backend, Target), Fail
         };
         Target::Recorded { program, words }
     } else {
-        Target::Attach(args.attach.iter().copied().map(Pid).collect())
+        Target::Attach(args.attached().map(Pid).collect())
     };
     Ok((Backend::Replay(Box::new(replay)), target))
+}
+
+fn command(args: &TraceArgs) -> Result<Command, Failure> {
+    Ok(Command {
+        words: args.command.clone(),
+        search: std::env::var_os("PATH"),
+        env: launch::environment(&args.env),
+        user: args.user.as_deref().map(launch::user).transpose()?,
+    })
 }
 
 fn machine_and_target(args: &mut TraceArgs) -> Result<(Backend, Target), Failure> {
     match args.backend.clone() {
         BackendName::Replay(path) => recorded(&path, args),
         BackendName::Linux if args.attach.is_empty() => {
-            let target = Target::Command(Command {
-                words: args.command.clone(),
-                search: std::env::var_os("PATH"),
-                env: launch::environment(&args.env),
-                user: args.user.as_deref().map(launch::user).transpose()?,
-            });
+            let target = match (args.tracer_of, args.daemon()) {
+                (Some(pid), Some(how)) => daemon::tracer(pid, how),
+                _ => Target::Command(command(args)?),
+            };
             Ok((Backend::Linux(args.placement), target))
         }
-        BackendName::Linux => Ok((
-            Backend::Linux(args.placement),
-            Target::Attach(args.attach.iter().copied().map(Pid).collect()),
-        )),
+        BackendName::Linux => {
+            Ok((Backend::Linux(args.placement), Target::Attach(args.attached().map(Pid).collect())))
+        }
         BackendName::Sim => {
             let Some(file) = args.command.first() else {
                 return Err(Failure::Usage(

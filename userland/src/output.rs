@@ -1,6 +1,6 @@
 //! [`Output`]: where trace text goes. The tool's thread adds pieces of lines; two others may flush or end it.
 //!
-//! One buffer behind one lock. It is written out when it is large, when the tool is about to wait and a person is watching,
+//! One buffer behind one lock. It is written out at once if it goes to standard error, else when it is large, when the tool is about to wait and a person is watching,
 //! `LATEST` after text came in, and at the end. After a failure (a closed pipe, a full disk) text is thrown away and
 //! the traced command goes on; the failure is told once.
 
@@ -13,6 +13,8 @@ use std::thread;
 use std::time::Duration;
 
 use slab::Slab;
+
+use crate::piped::Piped;
 
 /// How long text may stay in the buffer while the tool waits: who reads a pipe or a file wants to see it.
 const LATEST: Duration = Duration::from_millis(200);
@@ -27,6 +29,8 @@ pub struct Output {
     key: usize,
     watched: bool,
     file: bool,
+    /// The command writes there as well: text goes out at once, so that each of its lines stands where it was written.
+    shared_with_command: bool,
 }
 
 /// What is added at the end, whenever that is: it may run in another thread, and must not print.
@@ -53,7 +57,9 @@ struct Sink {
     at_end: Option<AtEnd>,
     /// Makes what was written whole.
     closing: &'static [u8],
-    /// Bytes written up to the last end of a line.
+    /// What ends a part that says something by itself.
+    part_end: &'static [u8],
+    /// Bytes written up to the last end of a part.
     whole: u64,
     /// Bytes written.
     written: u64,
@@ -117,13 +123,20 @@ impl Output {
     /// To standard error.
     pub fn stderr() -> Output {
         let watched = io::stderr().is_terminal();
-        Output::new(Box::new(io::stderr()), "standard error".to_owned(), watched)
+        let output = Output::new(Box::new(io::stderr()), "standard error".to_owned(), watched);
+        Output { shared_with_command: true, ..output }
     }
 
     /// To a file, made or emptied; or made longer.
     pub fn file(path: &Path, append: bool) -> io::Result<Output> {
         let (file, watched) = open(path, append)?;
         let output = Output::new(Box::new(file), path.display().to_string(), watched);
+        Ok(Output { file: true, ..output })
+    }
+
+    /// To a command of the shell.
+    pub fn command(command: &str) -> io::Result<Output> {
+        let output = Output::new(Box::new(Piped::start(command)?), format!("`{command}`"), false);
         Ok(Output { file: true, ..output })
     }
 
@@ -137,14 +150,14 @@ impl Output {
         let all = All { sinks: Slab::new(), filled: false, over: false };
         let shared = Arc::new(Shared { all: Mutex::new(all), filled: Condvar::new() });
         let key = shared.lock().sinks.insert(Sink::new(to, name));
-        Output { shared, key, watched, file: false }
+        Output { shared, key, watched, file: false, shared_with_command: false }
     }
 
     /// Another file, which the same thread flushes and the same end ends.
     pub fn beside(&self, path: &Path) -> io::Result<Output> {
         let (file, watched) = open(path, false)?;
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(file), path.display().to_string()));
-        Ok(Output { shared: Arc::clone(&self.shared), key, watched, file: true })
+        Ok(self.other(key, watched))
     }
 
     /// A file of bytes that are no lines, beside it; for nobody but this user, since it may hold what others may not read.
@@ -154,13 +167,17 @@ impl Output {
         let tail = Some(tail);
         let sink = Sink { raw: true, tail, ..Sink::new(Box::new(Kept(file, 0)), path.display().to_string()) };
         let key = self.shared.lock().sinks.insert(sink);
-        Ok(Raw(Output { shared: Arc::clone(&self.shared), key, watched: false, file: true }))
+        Ok(Raw(self.other(key, false)))
     }
 
     /// What becomes of text whose file cannot be made.
     pub fn nowhere(&self) -> Output {
         let key = self.shared.lock().sinks.insert(Sink::new(Box::new(Nothing), String::new()));
-        Output { shared: Arc::clone(&self.shared), key, watched: false, file: true }
+        self.other(key, false)
+    }
+
+    fn other(&self, key: usize, watched: bool) -> Output {
+        Output { shared: Arc::clone(&self.shared), key, watched, file: true, shared_with_command: false }
     }
 
     /// Whether it is a file, so that standard error is free for other words.
@@ -205,7 +222,7 @@ impl Output {
         }
         sink.buffer.extend_from_slice(text);
         sink.line_start = text.ends_with(b"\n");
-        if sink.buffer.len() >= LARGE {
+        if sink.buffer.len() >= LARGE || self.shared_with_command {
             sink.flush();
         } else if !all.filled && !self.watched {
             all.filled = true;
@@ -233,6 +250,13 @@ impl Output {
     pub fn closed_by(&self, text: &'static [u8]) {
         if let Some(sink) = self.shared.lock().sinks.get_mut(self.key) {
             sink.closing = text;
+        }
+    }
+
+    /// What ends a part of the text: after a failure, no part is cut in two. A line, unless this says otherwise.
+    pub fn in_parts(&self, end: &'static [u8]) {
+        if let Some(sink) = self.shared.lock().sinks.get_mut(self.key) {
+            sink.part_end = end;
         }
     }
 
@@ -299,6 +323,7 @@ impl Sink {
             buffer,
             at_end: None,
             closing: b"",
+            part_end: b"\n",
             whole: 0,
             written: 0,
             line_start: true,
@@ -327,6 +352,7 @@ impl Sink {
         self.buffer.extend_from_slice(self.closing);
         self.flush();
         self.closed = true;
+        self.to = Box::new(Nothing); // who reads a pipe sees its end
     }
 
     fn flush(&mut self) {
@@ -361,9 +387,9 @@ impl Sink {
             match self.to.write(rest) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
-                    let line = rest[..count].iter().rposition(|&byte| byte == b'\n');
-                    if let Some(line) = line {
-                        self.whole = self.written + line as u64 + 1;
+                    let end = self.part_end;
+                    if let Some(at) = rest[..count].windows(end.len()).rposition(|part| part == end) {
+                        self.whole = self.written + (at + end.len()) as u64;
                     }
                     self.written += count as u64;
                     rest = &rest[count..];

@@ -55,7 +55,7 @@ impl Selection {
         Selection { chosen: Some(Vec::new()), others: false }
     }
 
-    /// `trace=SET` or `SET`: names, `%groups`, `/patterns`, `all`, `none`, separated by commas; a leading `!` means all but these;
+    /// `trace=SET` or `SET`: names, `%groups`, `/patterns`, numbers, `all`, `none`, each with `@64` or `@32` for one ABI, separated by commas; a leading `!` means all but these;
     /// `?name` is not an error if there is no such call.
     pub fn parse(expression: &str, calls: &Calls) -> Result<Selection, BadExpression> {
         let set = match expression.split_once('=') {
@@ -212,6 +212,12 @@ fn mark(chosen: &mut [Vec<bool>], calls: &Calls, word: &str, value: bool) -> Res
         Some(rest) => (true, rest),
         None => (false, word),
     };
+    let (word, only) = match word.rsplit_once('@') {
+        Some((word, "64")) => (word, Some(0)),
+        Some((word, "32")) => (word, Some(1)),
+        Some((_, "x32")) => return Ok(()), // an ABI that none of the machines has
+        _ => (word, None),
+    };
     let wanted: Wanted<'_> = match (word, word.strip_prefix('%')) {
         ("none", _) => return Ok(()),
         ("all", _) => Box::new(|_| true),
@@ -226,12 +232,16 @@ fn mark(chosen: &mut [Vec<bool>], calls: &Calls, word: &str, value: bool) -> Res
             // As strace has it, six groups may do without their sign.
             None => match GROUPS.iter().find(|(group, _)| *group == name) {
                 Some((_, letter)) => Box::new(move |call| call.groups.contains(*letter)),
-                None => Box::new(move |call| call.name == name),
+                None => match name.parse::<u64>() {
+                    Ok(number) => Box::new(move |call| call.number == number),
+                    Err(_) => Box::new(move |call| call.name == name),
+                },
             },
         },
     };
     let mut found = false;
-    for (marks, table) in chosen.iter_mut().zip(calls.tables()) {
+    let tables = chosen.iter_mut().zip(calls.tables()).enumerate();
+    for (_, (marks, table)) in tables.filter(|(abi, _)| only.is_none_or(|only| only == *abi)) {
         for call in table.iter().filter(|call| wanted(call)) {
             marks[call.number as usize] = value;
             found = true;
@@ -289,6 +299,16 @@ mod tests {
         assert!(!set("!/^open").has(0, 2) && set("!/^open").has(0, 0));
         assert!(matches!(parse("/(").unwrap_err(), BadExpression::Pattern(..)));
         assert!(parse("/nothing").is_err());
+    }
+
+    #[test]
+    fn numbers_and_single_abis() {
+        let close = parse("3").unwrap();
+        assert!(close.has(0, 3) && close.has(1, 3) && !close.has(0, 0));
+        let wide = parse("close@64,%creds@32").unwrap();
+        assert!(wide.has(0, 3) && !wide.has(1, 6) && wide.has(1, 199) && !wide.has(0, 102));
+        assert!(!parse("close@x32").unwrap().has(0, 3));
+        assert!(parse("close@31").is_err() && parse("99999").is_err());
     }
 
     #[test]

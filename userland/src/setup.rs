@@ -9,7 +9,7 @@ use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{getpgid, getpgrp, getppid, getsid};
 
 use crate::cli::{BackendName, ColorName, FormatName, TraceArgs};
-use crate::decode::{Fds, Hex, Show};
+use crate::decode::Show;
 use crate::failure::Failure;
 use crate::format::chrome::Chrome;
 use crate::format::json::Json;
@@ -24,7 +24,7 @@ use crate::signals::Signals;
 use crate::tables::Calls;
 use crate::trace::Options;
 use crate::trace::follow::LeftAt;
-use crate::trace::moment::{Clock, Times};
+use crate::trace::moment::Times;
 use crate::trace::print::{Prefix, Style};
 use crate::trace::summary::{Counting, DEFAULT, Layout};
 use crate::trace::view::View;
@@ -37,8 +37,16 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     if args.user.is_some() && args.backend == BackendName::Sim {
         return usage("-u: programs of the simulator have no users by name");
     }
-    if args.daemonize > 0 {
-        return usage("-D: tracefd has to be the command's parent, whose end it repeats; start it with `&`");
+    if args.daemon().is_some() && args.backend != BackendName::Linux {
+        return usage("-D: only a process of this system can take tracefd's place");
+    }
+    if args.stacks {
+        return usage(
+            "-k: there are no stack traces; `--stop-at CALL` leaves the process for a debugger, which has them",
+        );
+    }
+    if args.detach_on.is_some() && (args.record.is_some() || args.backend.is_replay()) {
+        return usage("-b execve: a recording has processes to their end; leave it out");
     }
     if args.command.is_empty() && args.attach.is_empty() && !args.backend.is_replay() {
         return usage("no command; give CMD, or -p PID");
@@ -60,11 +68,8 @@ pub fn refuse(args: &TraceArgs) -> Result<(), Failure> {
     if args.stop_at.is_some() && args.backend == BackendName::Sim {
         return usage("--stop-at leaves a process for a debugger; one of the simulator ends with tracefd");
     }
-    if let Some(path) = args.output.as_ref().filter(|path| path.as_os_str().as_bytes().starts_with(b"|")) {
-        let command = path.display();
-        return usage(&format!(
-            "-o {command}: there is no output to a command; write `-o >(COMMAND)` in bash, or to a fifo"
-        ));
+    if per_task(args) && to_command(args).is_some() {
+        return usage("-ff writes one file per task; it has no output to a command");
     }
     if args.backend == BackendName::Sim && args.expressions().iter().any(|rule| rule.contains(":delay_e")) {
         return usage(
@@ -102,7 +107,12 @@ pub fn unrecorded(args: &TraceArgs, failure: Failure) -> Failure {
 
 /// `-ff -o FILE`; without a file it is `-f`.
 fn per_task(args: &TraceArgs) -> bool {
-    args.follow_forks > 1 && args.output.is_some()
+    (args.follow_forks > 1 || args.longs.output_separately) && args.output.is_some()
+}
+
+/// `-o '|COMMAND'` and `-o '!COMMAND'`.
+fn to_command(args: &TraceArgs) -> Option<&str> {
+    args.output.as_ref()?.to_str()?.strip_prefix(['|', '!'])
 }
 
 /// What is traced, shown and done.
@@ -128,6 +138,7 @@ pub fn options(args: &TraceArgs, calls: Calls) -> Result<Options, Failure> {
         rules: all.rules,
         stop_at,
         kill_on_exit: args.kill_on_exit,
+        leaves_at_exec: args.detach_on.is_some(),
         whole: args.record.is_some() || args.backend.is_replay(),
         clock: Source::Own,
     })
@@ -151,16 +162,8 @@ fn show(args: &TraceArgs) -> Show {
     Show {
         limit: args.string_limit,
         full: args.verbose,
-        hex: match args.hex {
-            0 => Hex::None,
-            1 => Hex::NotText,
-            _ => Hex::All,
-        },
-        fds: match args.fds {
-            0 => Fds::Numbers,
-            1 => Fds::Paths,
-            _ => Fds::Details,
-        },
+        hex: args.longs.hex(args.hex),
+        fds: args.longs.fds(args.fds),
         raw: false,
     }
 }
@@ -181,8 +184,11 @@ pub fn output(args: &TraceArgs) -> Result<Output, Failure> {
     match &args.output {
         _ if per_task(args) => Ok(Output::none()),
         None => Ok(Output::stderr()),
-        Some(path) => Output::file(path, args.output_append_mode)
-            .map_err(|cause| Failure::Output { path: path.display().to_string(), cause }),
+        Some(path) => match to_command(args) {
+            Some(command) => Output::command(command),
+            None => Output::file(path, args.output_append_mode),
+        }
+        .map_err(|cause| Failure::Output { path: path.display().to_string(), cause }),
     }
 }
 
@@ -209,12 +215,11 @@ fn counting(args: &TraceArgs, output: &Output, behind: Option<Box<dyn View>>) ->
 }
 
 fn text(args: &TraceArgs, output: &Output) -> Text {
-    let (to_file, attached) = (args.output.is_some(), !args.attach.is_empty());
-    let clock = match args.times {
-        0 => Clock::None,
-        1 => Clock::Seconds,
-        2 => Clock::Micros,
-        _ => Clock::Epoch,
+    let (to_file, attached) = (args.output.is_some(), !args.attach.is_empty() || args.daemon().is_some());
+    let times = Times {
+        clock: args.longs.clock(args.times),
+        relative: args.longs.relative(args.relative),
+        spent: args.longs.spent(args.spent),
     };
     let prefix = match (to_file, args.follow_forks > 0 || attached) {
         _ if per_task(args) => Prefix::Never,
@@ -224,7 +229,7 @@ fn text(args: &TraceArgs, output: &Output) -> Text {
     };
     let style = Style {
         prefix,
-        times: Times { clock, relative: args.relative, spent: args.spent },
+        times,
         number: args.number,
         pc: args.pc,
         column: args.column.into(),

@@ -63,23 +63,50 @@ enum Root {
     Ended,
 }
 
+/// Held back for good. Writing to the terminal from the background is then no reason to stop (tty_ioctl(4), TOSTOP), and
+/// writing more than a file may have (RLIMIT_FSIZE of setrlimit(2)) is an error like that of a full disk.
+const UNHEARD: [Signal; 3] = [Signal::SIGTTOU, Signal::SIGTTIN, Signal::SIGXFSZ];
+/// What the tool holds back, in all its threads.
+const HELD: [Signal; 8] = [
+    Signal::SIGINT,
+    Signal::SIGQUIT,
+    Signal::SIGTERM,
+    Signal::SIGHUP,
+    Signal::SIGTSTP,
+    Signal::SIGTTOU,
+    Signal::SIGTTIN,
+    Signal::SIGXFSZ,
+];
+
 /// Blocks all signals that the tool handles, in this thread and those it will start; returns those to wait for.
 pub fn block() -> SigSet {
     let ignored = ignored();
     let mut waited = SigSet::empty();
-    for signal in [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP, Signal::SIGTSTP]
-        .into_iter()
-        .filter(|signal| ignored & bit(*signal) == 0)
-    {
-        waited.add(signal);
-    }
     let mut blocked = waited;
-    // A blocked TTOU means that writing to the terminal from the background is no reason to stop (tty_ioctl(4), TOSTOP).
-    blocked.add(Signal::SIGTTOU);
-    blocked.add(Signal::SIGTTIN);
+    for signal in HELD {
+        if !UNHEARD.contains(&signal) && ignored & bit(signal) == 0 {
+            waited.add(signal);
+        }
+        if UNHEARD.contains(&signal) || waited.contains(signal) {
+            blocked.add(signal);
+        }
+    }
     // pthread_sigmask fails only for a bad `how`.
     let _ = blocked.thread_block();
     waited
+}
+
+/// Does something in this thread with the signals let through that [`block`] holds back: what it starts inherits that.
+pub fn as_started<T>(act: impl FnOnce() -> T) -> T {
+    let mut held = SigSet::empty();
+    for signal in HELD {
+        held.add(signal);
+    }
+    let before = SigSet::thread_get_mask();
+    let _ = held.thread_unblock();
+    let done = act();
+    let _ = before.map(|before| before.thread_set_mask());
+    done
 }
 
 fn bit(signal: Signal) -> u64 {

@@ -26,7 +26,7 @@ pub(super) const FAMILIES: &[Family] = &[
 
 const AT_FDCWD: i32 = libc::AT_FDCWD;
 
-fn file(code: &mut Code) -> super::Arg {
+pub(super) fn file(code: &mut Code) -> super::Arg {
     let path = code.text("file");
     sys!(code, SYS_openat, AT_FDCWD, path, libc::O_RDWR | libc::O_CREAT | libc::O_TRUNC, 0o640)
 }

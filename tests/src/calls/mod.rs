@@ -1,9 +1,12 @@
 //! Programs that make calls with fixed arguments and nothing else: no C library, so that a trace of one is the calls of its
 //! family alone. [`Code`] assembles them by hand for both ABIs; the families are lists over it.
 
+mod devices;
 mod files;
+mod kernel;
 mod memory;
 mod narrow;
+mod network;
 mod process;
 mod signals;
 mod sockets;
@@ -210,6 +213,9 @@ impl Family {
 /// All of them.
 pub fn families() -> Vec<Family> {
     let lists = [
+        devices::FAMILIES,
+        kernel::FAMILIES,
+        network::FAMILIES,
         files::FAMILIES,
         memory::FAMILIES,
         process::FAMILIES,

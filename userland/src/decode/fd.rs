@@ -27,6 +27,7 @@ const F_OFD_SETLK: u64 = 37;
 const F_OFD_SETLKW: u64 = 38;
 const F_SETLEASE: u64 = 1024;
 const F_GETLEASE: u64 = 1025;
+const F_NOTIFY: u64 = 1026;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 const F_SETPIPE_SZ: u64 = 1031;
 const F_GETPIPE_SZ: u64 = 1032;
@@ -55,6 +56,7 @@ fn fcntl_arg(args: &mut Args<'_>, value: u64) {
         F_SETFD => args.flags(&names::FD_FLAGS, value & 0xffff_ffff),
         F_SETFL => super::files::put_open_flags(args, value),
         F_SETSIG => args.put_signal(value as u32),
+        F_NOTIFY => args.flags(&names::NOTIFY, value & 0xffff_ffff),
         F_SETLEASE => args.choice(&names::LEASE, value),
         F_ADD_SEALS => args.flags(&names::SEALS, value),
         F_GETLK | F_GETLK64 | F_OFD_GETLK | F_GETOWN_EX if args.result.is_none() => args.deferred = true,

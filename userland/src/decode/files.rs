@@ -7,7 +7,7 @@ use crate::tables::flags as names;
 decoders! {
     open_flags, open_mode, open_how, umask, node_mode, node_dev, link_text, folder_entries, folder_entries_old, statx_flags,
     mount_flags, mount_type, mount_data, xattr_value, xattr_list, xattr_set, fan_init, fan_mark, owner_id, io_vector,
-    io_vector_read, iov_addresses, iov_offset, handle, file_id, inotify_mask, fallocate_mode,
+    io_vector_read, iov_addresses, iov_offset, handle, handle_out, file_id, inotify_mask, fallocate_mode,
 }
 
 const O_CREAT: u64 = 0o100;
@@ -60,6 +60,12 @@ fn open_how(args: &mut Args<'_>, address: u64) {
     }
     args.text(", resolve=");
     args.flags(&names::RESOLVE, le64(&how, 16));
+    let mut more = [0; 64];
+    let rest = (args.next() as usize).saturating_sub(how.len()).min(more.len());
+    if args.memory.read(address + 24, &mut more[..rest]).is_ok() && more.iter().any(|&byte| byte != 0) {
+        put!(args.out, ", /* bytes 24..{} */ ", 23 + rest);
+        args.put_hex_string(&more[..rest]);
+    }
     args.text("}");
 }
 
@@ -303,7 +309,23 @@ fn iov_offset(args: &mut Args<'_>, low: u64) {
 fn handle(args: &mut Args<'_>, address: u64) {
     let Some(head) = args.fetch::<8>(address) else { return };
     let length = le32(&head, 0);
-    put!(args.out, "{{handle_bytes={length}, handle_type={:#x}, f_handle=", le32(&head, 4));
+    put!(args.out, "{{handle_bytes={length}");
+    put_handle_rest(args, address, length, le32(&head, 4));
+}
+
+/// The same, where the call fills it in, or says how much room it takes.
+fn handle_out(args: &mut Args<'_>, address: u64) {
+    let Some(head) = args.fetch::<8>(address) else { return };
+    let (before, length) = (args.saved as u32, le32(&head, 0));
+    put!(args.out, "{{handle_bytes={before}");
+    if before != length {
+        put!(args.out, " => {length}");
+    }
+    if args.failed() { args.text("}") } else { put_handle_rest(args, address, length, le32(&head, 4)) }
+}
+
+fn put_handle_rest(args: &mut Args<'_>, address: u64, length: u32, kind: u32) {
+    put!(args.out, ", handle_type={}, f_handle=", kind as i32);
     let mut bytes = [0; 128];
     let length = (length as usize).min(bytes.len());
     if args.fetch_into(address + 8, &mut bytes[..length]) {

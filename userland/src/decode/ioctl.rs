@@ -1,6 +1,6 @@
 //! ioctl: commands by name, and the arguments of the common ones.
 
-use super::{Args, decoders, le16, le32};
+use super::{Args, decoders, interface, le16, le32, le64};
 use crate::tables::flags as names;
 
 decoders! { ioctl_cmd, ioctl_arg, }
@@ -26,10 +26,29 @@ const FIONCLEX: u32 = 0x5450;
 const FIOCLEX: u32 = 0x5451;
 const FIOASYNC: u32 = 0x5452;
 const FICLONE: u32 = 0x4004_9409;
-// linux/sockios.h
-const SIOCGIFNAME: u32 = 0x8910;
-const SIOCGIFINDEX: u32 = 0x8933;
-const SIOCGIFFLAGS: u32 = 0x8913;
+const TCSBRK: u32 = 0x5409;
+const TCXONC: u32 = 0x540a;
+const TCFLSH: u32 = 0x540b;
+const TIOCEXCL: u32 = 0x540c;
+const TIOCNXCL: u32 = 0x540d;
+const TIOCPKT: u32 = 0x5420;
+const TIOCGETD: u32 = 0x5424;
+const TIOCSETD: u32 = 0x5423;
+const TCSBRKP: u32 = 0x5425;
+const TIOCSBRK: u32 = 0x5427;
+const TIOCCBRK: u32 = 0x5428;
+// linux/fs.h
+const FS_IOC_GETFLAGS: u32 = 0x8008_6601;
+const FS_IOC_SETFLAGS: u32 = 0x4008_6602;
+const FS_IOC_FSGETXATTR: u32 = 0x801c_581f;
+const FS_IOC_FSSETXATTR: u32 = 0x401c_5820;
+const FICLONERANGE: u32 = 0x4020_940d;
+const BLKROGET: u32 = 0x125e;
+const BLKROSET: u32 = 0x125d;
+// linux/nsfs.h
+const NS_GET_USERNS: u32 = 0xb701;
+const NS_GET_PARENT: u32 = 0xb702;
+const NS_GET_NSTYPE: u32 = 0xb703;
 
 /// By name; else by the parts that asm-generic/ioctl.h puts into one.
 fn ioctl_cmd(args: &mut Args<'_>, command: u64) {
@@ -59,12 +78,30 @@ fn ioctl_arg(args: &mut Args<'_>, value: u64) {
     let command = args.words[1] as u32;
     let reads = matches!(
         command,
-        TCSETS | TCSETSW | TCSETSF | TIOCSPGRP | TIOCSWINSZ | FIONBIO | FIOASYNC | TIOCSPTLCK
-    );
+        TCSETS
+            | TCSETSW
+            | TCSETSF
+            | TIOCSPGRP
+            | TIOCSWINSZ
+            | FIONBIO
+            | FIOASYNC
+            | TIOCSPTLCK
+            | TIOCPKT
+            | TIOCSETD
+            | FS_IOC_SETFLAGS
+            | FS_IOC_FSSETXATTR
+            | FICLONERANGE
+            | BLKROSET
+    ) || interface::sets(command);
     match command {
-        FIOCLEX | FIONCLEX | TIOCNOTTY => {}
-        TIOCSCTTY | FICLONE => put!(args.out, "{}", value as i32),
+        FIOCLEX | FIONCLEX | TIOCNOTTY | TIOCEXCL | TIOCNXCL | TIOCSBRK | TIOCCBRK | NS_GET_USERNS
+        | NS_GET_PARENT | NS_GET_NSTYPE => {}
+        TCFLSH => args.choice(&names::TERMINAL_FLUSH, value),
+        TCXONC => args.choice(&names::TERMINAL_FLOW, value),
+        TIOCSCTTY | FICLONE | TCSBRK | TCSBRKP => put!(args.out, "{}", value as i32),
         _ if !reads && args.result.is_none() => args.deferred = true,
+        _ if interface::is_request(command) => interface::put_request(args, value, command),
+        _ if interface::is_list(command) => interface::put_list(args, value),
         _ if args.failed() && !reads => {
             args.put_hex_or_null(value, names::IOCTL.name(command.into()).is_some())
         }
@@ -75,11 +112,34 @@ fn ioctl_arg(args: &mut Args<'_>, value: u64) {
             put!(args.out, "{{ws_row={rows}, ws_col={columns}, ws_xpixel={x}, ws_ypixel={y}}}");
         }
         TIOCGPGRP | TIOCSPGRP | TIOCGSID | TIOCOUTQ | FIONREAD | FIONBIO | FIOASYNC | TIOCGPTN
-        | TIOCSPTLCK => {
+        | TIOCSPTLCK | TIOCPKT | TIOCGETD | TIOCSETD | BLKROGET | BLKROSET => {
             let Some(number) = args.fetch::<4>(value) else { return };
             put!(args.out, "[{}]", le32(&number, 0) as i32);
         }
-        SIOCGIFINDEX | SIOCGIFNAME | SIOCGIFFLAGS => interface(args, value, command),
+        FS_IOC_GETFLAGS | FS_IOC_SETFLAGS => {
+            let Some(flags) = args.fetch::<4>(value) else { return };
+            args.text("[");
+            args.flags(&names::INODE_FLAGS, le32(&flags, 0).into());
+            args.text("]");
+        }
+        FS_IOC_FSGETXATTR | FS_IOC_FSSETXATTR => {
+            let Some(attr) = args.fetch::<28>(value) else { return };
+            args.text("{fsx_xflags=");
+            args.flags(&names::XFLAGS, le32(&attr, 0).into());
+            let [size, extents, project, copied] = [4, 8, 12, 16].map(|at| le32(&attr, at));
+            put!(args.out, ", fsx_extsize={size}");
+            if command == FS_IOC_FSGETXATTR {
+                put!(args.out, ", fsx_nextents={extents}");
+            }
+            put!(args.out, ", fsx_projid={project}, fsx_cowextsize={copied}}}");
+        }
+        FICLONERANGE => {
+            let Some(range) = args.fetch::<32>(value) else { return };
+            let [from, length, to] = [8, 16, 24].map(|at| le64(&range, at));
+            args.text("{src_fd=");
+            args.put_fd(le64(&range, 0));
+            put!(args.out, ", src_offset={from}, src_length={length}, dest_offset={to}}}");
+        }
         _ => args.put_hex_or_null(value, false),
     }
 }
@@ -88,23 +148,6 @@ impl Args<'_> {
     fn put_hex_or_null(&mut self, value: u64, pointer: bool) {
         if pointer { self.put_address(value) } else { self.put_hex(value) }
     }
-}
-
-/// struct ifreq: a name, and what was asked of it.
-fn interface(args: &mut Args<'_>, address: u64, command: u32) {
-    let Some(request) = args.fetch::<32>(address) else { return };
-    if command == SIOCGIFNAME {
-        put!(args.out, "{{ifr_ifindex={}, ifr_name=", le32(&request, 16));
-        args.put_field(&request[..16]);
-        return args.text("}");
-    }
-    args.text("{ifr_name=");
-    args.put_field(&request[..16]);
-    match command {
-        SIOCGIFINDEX => put!(args.out, ", ifr_ifindex={}", le32(&request, 16)),
-        _ => put!(args.out, ", ifr_flags={:#x}", le16(&request, 16)),
-    }
-    args.text("}");
 }
 
 /// struct termios of asm-generic/termbits.h: four words of flags, a line discipline, 19 characters.

@@ -1,5 +1,7 @@
 //! Messages: struct msghdr with its address, parts and control messages.
 
+use std::net::Ipv4Addr;
+
 use super::files::put_io_vector;
 use super::sockets::put_sockaddr;
 use super::{Args, decoders, le32, word};
@@ -89,7 +91,12 @@ fn put_header(args: &mut Args<'_>, header: &Header, received: Option<u64>) {
 
 /// struct cmsghdr, one after another, each aligned to a word.
 fn put_control(args: &mut Args<'_>, message: &Header) {
+    const SOL_IP: u32 = 0;
     const SOL_SOCKET: u32 = 1;
+    const SOL_IPV6: u32 = 41;
+    const IP_PKTINFO: u32 = 8;
+    const SO_TIMESTAMP: u32 = 29;
+    const SO_TIMESTAMPNS: u32 = 35;
     const SCM_RIGHTS: u32 = 1;
     const SCM_CREDENTIALS: u32 = 2;
     let (narrow, align) = (args.is_narrow(), args.word_size());
@@ -103,21 +110,26 @@ fn put_control(args: &mut Args<'_>, message: &Header) {
     args.text("[");
     while at + head <= length {
         args.text(if at == 0 { "" } else { ", " });
-        let size = (word(&bytes[at..], 0, narrow) as usize).min(length - at);
+        let said = word(&bytes[at..], 0, narrow);
+        let size = (said as usize).min(length - at);
         let (level, kind) = (le32(&bytes, at + align), le32(&bytes, at + align + 4));
-        put!(args.out, "{{cmsg_len={size}, cmsg_level=");
+        put!(args.out, "{{cmsg_len={said}, cmsg_level=");
         args.choice(&names::SOCKOPT_LEVEL, level.into());
         args.text(", cmsg_type=");
-        if level == SOL_SOCKET {
-            args.choice(&names::CMSG_SOCKET, kind.into())
-        } else {
-            args.put_hex(kind.into())
+        match level {
+            SOL_SOCKET => args.choice(&names::CMSG_SOCKET, kind.into()),
+            SOL_IP => args.choice(&names::IP_OPTION, kind.into()),
+            SOL_IPV6 => args.choice(&names::IPV6_OPTION, kind.into()),
+            _ => args.put_hex(kind.into()),
         }
         if size < head {
             args.text("}");
             break;
         }
-        let data = &bytes[at + head..at + size];
+        let mut data = &bytes[at + head..at + size];
+        if (level, kind) == (SOL_IP, IP_PKTINFO) && data.len() < 12 {
+            data = &[];
+        }
         if !data.is_empty() {
             args.text(", cmsg_data=");
         }
@@ -133,6 +145,21 @@ fn put_control(args: &mut Args<'_>, message: &Header) {
             (SOL_SOCKET, SCM_CREDENTIALS) if data.len() >= 12 => {
                 let (pid, uid, gid) = (le32(data, 0) as i32, le32(data, 4), le32(data, 8));
                 put!(args.out, "{{pid={pid}, uid={uid}, gid={gid}}}");
+            }
+            (SOL_SOCKET, SO_TIMESTAMP | SO_TIMESTAMPNS) if data.len() >= 2 * align => {
+                let (seconds, rest) = (word(data, 0, narrow), word(data, 1, narrow));
+                let part = if kind == SO_TIMESTAMP { "usec" } else { "nsec" };
+                put!(args.out, "{{tv_sec={}, tv_{part}={}}}", seconds as i64, rest as i64);
+            }
+            (SOL_IP, IP_PKTINFO) if data.len() >= 12 => {
+                args.text("{ipi_ifindex=");
+                super::sockets::put_interface(args, le32(data, 0));
+                let ip = |at: usize| Ipv4Addr::new(data[at], data[at + 1], data[at + 2], data[at + 3]);
+                let (local, destination) = (ip(4), ip(8));
+                put!(
+                    args.out,
+                    ", ipi_spec_dst=inet_addr(\"{local}\"), ipi_addr=inet_addr(\"{destination}\")}}"
+                );
             }
             _ => args.put_hex_string(data),
         }
@@ -170,5 +197,7 @@ fn msgs_received(args: &mut Args<'_>, address: u64) {
     if count < 0 {
         return args.put_address(address);
     }
+    let timeout = std::mem::take(&mut args.saved); // not a length of a name
     put_messages(args, address, count as u64, true);
+    args.saved = timeout;
 }

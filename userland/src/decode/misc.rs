@@ -6,8 +6,8 @@ use crate::tables::flags as names;
 
 decoders! {
     futex_op, futex_val, futex_timeout, futex_timeout64, futex_addr2, futex_val3, cap_header, cap_data, landlock_attr, landlock_rule,
-    bpf_attr, ipc_key, io_uring_params, seccomp_args, ipc_mode, shm_mode, sem_ops, msg_text, msg_got, memfd_name, sem_arg, key_serial,
-    keyctl_arg, mempolicy_out, fsconfig_value,
+    bpf_attr, ipc_key, io_uring_params, seccomp_args, ipc_mode, shm_mode, sem_ops, msg_text, msg_got, memfd_name, key_serial,
+    keyctl_arg, mempolicy_out, fsconfig_value, fsconfig_aux,
 }
 
 const FUTEX_WAIT: u64 = 0;
@@ -191,20 +191,9 @@ fn sem_ops(args: &mut Args<'_>, address: u64) {
     args.array(address, count, 6, |args, bytes| {
         let (number, op, flags) = (le16(bytes, 0), le16(bytes, 2) as i16, le16(bytes, 4));
         put!(args.out, "{{sem_num={number}, sem_op={op}, sem_flg=");
-        const SEM_UNDO: u16 = 0x1000;
-        const IPC_NOWAIT: u16 = 0x800;
-        match flags {
-            0 => args.text("0"),
-            SEM_UNDO => args.text("SEM_UNDO"),
-            IPC_NOWAIT => args.text("IPC_NOWAIT"),
-            _ => put!(args.out, "{flags:#x}"),
-        }
+        args.flags(&names::SEM_FLAGS, flags.into());
         args.text("}");
     });
-}
-
-fn sem_arg(args: &mut Args<'_>, value: u64) {
-    args.put_address(value);
 }
 
 /// struct msgbuf: a type, then text.
@@ -274,8 +263,27 @@ fn keyctl_arg(args: &mut Args<'_>, value: u64) {
     const REVOKE: u64 = 3;
     const LINK: u64 = 8;
     const UNLINK: u64 = 9;
+    const SETPERM: u64 = 5;
+    const DESCRIBE: u64 = 6;
+    const CLEAR: u64 = 7;
+    const SEARCH: u64 = 10;
+    const READ: u64 = 11;
+    const SET_TIMEOUT: u64 = 15;
+    const INVALIDATE: u64 = 21;
     match (args.words[0], args.at) {
+        (DESCRIBE | READ, 2) if args.result.is_none() => args.deferred = true,
         (GET_KEYRING_ID | REVOKE | LINK | UNLINK, 1) | (LINK | UNLINK, 2) => put_key(args, value),
+        (SETPERM | DESCRIBE | CLEAR | SEARCH | READ | SET_TIMEOUT | INVALIDATE, 1) => put_key(args, value),
+        (SETPERM, 2) => args.flags(&names::KEY_PERM, value & 0xffff_ffff),
+        (DESCRIBE | READ, 2) if args.failed() => args.put_address(value),
+        (DESCRIBE | READ, 2) => {
+            let length = (args.result.unwrap_or(0) as u64).min(args.next());
+            put_bytes(args, value, length, false);
+        }
+        (DESCRIBE | READ, 3) | (SET_TIMEOUT, 2) => put!(args.out, "{value}"),
+        (SEARCH, 2 | 3) => super::text::string(args, value),
+        (SEARCH, 4) => put_key(args, value),
+        (CLEAR | INVALIDATE, 2..) | (SETPERM | SET_TIMEOUT, 3..) | (DESCRIBE | READ, 4..) => {}
         (GET_KEYRING_ID, 2) => put!(args.out, "{}", value as i32),
         (JOIN_SESSION_KEYRING, 1) => super::text::string(args, value),
         (GET_KEYRING_ID | LINK | UNLINK, 3..) | (REVOKE | JOIN_SESSION_KEYRING, 2..) => {}
@@ -292,12 +300,47 @@ fn mempolicy_out(args: &mut Args<'_>, address: u64) {
 
 fn fsconfig_value(args: &mut Args<'_>, address: u64) {
     const SET_STRING: u64 = 1;
-    if args.words[1] == SET_STRING { super::text::string(args, address) } else { args.put_address(address) }
+    const SET_BINARY: u64 = 2;
+    const SET_PATH: u64 = 3;
+    const SET_PATH_EMPTY: u64 = 4;
+    match args.words[1] & 0xffff_ffff {
+        SET_STRING => super::text::string(args, address),
+        SET_BINARY => put_bytes(args, address, args.next() & 0xffff_ffff, true),
+        SET_PATH | SET_PATH_EMPTY => super::text::path(args, address),
+        _ => args.put_address(address),
+    }
+}
+
+/// A number, but the folder of a path that is set.
+fn fsconfig_aux(args: &mut Args<'_>, value: u64) {
+    const SET_PATH: u64 = 3;
+    const SET_PATH_EMPTY: u64 = 4;
+    match args.words[1] & 0xffff_ffff {
+        SET_PATH | SET_PATH_EMPTY => args.put_dirfd(value),
+        _ => put!(args.out, "{}", value as i32),
+    }
 }
 
 fn seccomp_args(args: &mut Args<'_>, address: u64) {
     const SET_MODE_FILTER: u64 = 1;
-    if args.words[0] == SET_MODE_FILTER { put_filter(args, address) } else { args.put_address(address) }
+    const GET_ACTION_AVAIL: u64 = 2;
+    const GET_NOTIF_SIZES: u64 = 3;
+    match args.words[0] & 0xffff_ffff {
+        SET_MODE_FILTER => put_filter(args, address),
+        GET_ACTION_AVAIL => {
+            let Some(action) = args.fetch::<4>(address) else { return };
+            args.text("[");
+            args.choice(&names::SECCOMP_RET, le32(&action, 0).into());
+            args.text("]");
+        }
+        GET_NOTIF_SIZES if args.result.is_none() => args.deferred = true,
+        GET_NOTIF_SIZES if !args.failed() => {
+            let Some(sizes) = args.fetch::<6>(address) else { return };
+            let [call, answer, data] = [0, 2, 4].map(|at| le16(&sizes, at));
+            put!(args.out, "{{seccomp_notif={call}, seccomp_notif_resp={answer}, seccomp_data={data}}}");
+        }
+        _ => args.put_address(address),
+    }
 }
 
 /// struct sock_fprog.

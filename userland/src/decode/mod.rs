@@ -5,10 +5,13 @@
 //! its top; the call tables name them. Everything is written to one buffer that is used again and again, and memory is
 //! read once per thing that is pointed to.
 
+mod aio;
 mod descriptor;
 mod fd;
 mod files;
+mod interface;
 mod ioctl;
+mod ipc;
 mod memory;
 mod message;
 mod misc;
@@ -88,9 +91,11 @@ pub(crate) use decoders;
 
 /// All of them, by family.
 const FAMILIES: &[&[Decoder]] = &[
+    aio::DECODERS,
     fd::DECODERS,
     files::DECODERS,
     ioctl::DECODERS,
+    ipc::DECODERS,
     memory::DECODERS,
     message::DECODERS,
     misc::DECODERS,
@@ -224,6 +229,11 @@ fn note(args: &mut Args<'_>, call: &Call, from: usize) -> u64 {
             }
             Kind::Late(decoder) if decoder.name == "msg_received" => {
                 args.words[at].wrapping_add(NAME_LENGTH * args.word_size() as u64)
+            }
+            Kind::Late(decoder) if decoder.name == "handle_out" => args.words[at],
+            Kind::Late(decoder) if decoder.name == "msgs_received" => return time::timeout(args, call),
+            Kind::By(decoder) if decoder.name == "ioctl_arg" && interface::is_list(args.words[1] as u32) => {
+                args.words[at]
             }
             _ => continue,
         };

@@ -33,15 +33,33 @@ const PR_GET_NO_NEW_PRIVS: u32 = 39;
 const PR_GET_TID_ADDRESS: u32 = 40;
 const PR_SET_THP_DISABLE: u32 = 41;
 const PR_GET_THP_DISABLE: u32 = 42;
+const PR_GET_UNALIGN: u32 = 5;
+const PR_GET_TSC: u32 = 25;
+const PR_SET_TSC: u32 = 26;
+const PR_SET_SECUREBITS: u32 = 28;
+const PR_TASK_PERF_EVENTS_DISABLE: u32 = 31;
+const PR_TASK_PERF_EVENTS_ENABLE: u32 = 32;
+const PR_MCE_KILL: u32 = 33;
+const PR_MCE_KILL_SET: u64 = 1;
+const PR_GET_SPECULATION_CTRL: u32 = 52;
+const PR_SET_SPECULATION_CTRL: u32 = 53;
+const PR_SCHED_CORE: u32 = 62;
 const PR_CAP_AMBIENT: u32 = 47;
 const PR_SET_VMA: u32 = 0x5356_4d41;
 const PR_SET_PTRACER: u32 = 0x5961_6d61;
 
 /// How many arguments follow the option in text. Those that the kernel wants to be zero are shown.
-fn arity(option: u32) -> usize {
+fn arity(option: u32, args: &Args<'_>) -> usize {
     match option {
-        PR_GET_DUMPABLE | PR_GET_KEEPCAPS | PR_GET_SECCOMP | PR_GET_SECUREBITS | PR_GET_TIMERSLACK
-        | PR_GET_TIMING => 0,
+        PR_SET_SECCOMP if args.words[1] <= SECCOMP_MODE_FILTER => 2,
+        PR_GET_DUMPABLE
+        | PR_GET_KEEPCAPS
+        | PR_GET_SECCOMP
+        | PR_GET_SECUREBITS
+        | PR_GET_TIMERSLACK
+        | PR_GET_TIMING
+        | PR_TASK_PERF_EVENTS_DISABLE
+        | PR_TASK_PERF_EVENTS_ENABLE => 0,
         PR_SET_PDEATHSIG
         | PR_GET_PDEATHSIG
         | PR_SET_DUMPABLE
@@ -54,21 +72,29 @@ fn arity(option: u32) -> usize {
         | PR_SET_CHILD_SUBREAPER
         | PR_GET_CHILD_SUBREAPER
         | PR_GET_TID_ADDRESS
+        | PR_GET_TSC
+        | PR_SET_TSC
+        | PR_GET_UNALIGN
+        | PR_SET_SECUREBITS
+        | PR_GET_SPECULATION_CTRL
         | PR_SET_PTRACER => 1,
-        PR_SET_SECCOMP => 2,
+        PR_SET_SPECULATION_CTRL => 2,
         _ => 4,
     }
 }
 
 /// Whether the call fills in what the second argument points to.
 fn fills_in(option: u32) -> bool {
-    matches!(option, PR_GET_NAME | PR_GET_PDEATHSIG | PR_GET_CHILD_SUBREAPER | PR_GET_TID_ADDRESS)
+    matches!(
+        option,
+        PR_GET_NAME | PR_GET_PDEATHSIG | PR_GET_CHILD_SUBREAPER | PR_GET_TID_ADDRESS | PR_GET_TSC
+    )
 }
 
 fn prctl_arg2(args: &mut Args<'_>, value: u64) {
     const PR_SET_PTRACER_ANY: u64 = u64::MAX;
     let option = args.words[0] as u32;
-    if arity(option) == 0 {
+    if arity(option, args) == 0 {
         return;
     }
     if fills_in(option) && args.result.is_none() {
@@ -86,6 +112,18 @@ fn prctl_arg2(args: &mut Args<'_>, value: u64) {
         PR_SET_SECCOMP => args.choice(&names::SECCOMP_MODE, value),
         PR_CAPBSET_READ | PR_CAPBSET_DROP => args.choice(&names::CAPABILITY, value),
         PR_CAP_AMBIENT => args.choice(&names::PR_AMBIENT, value),
+        PR_SET_SECUREBITS => args.flags(&names::SECUREBITS, value),
+        PR_SET_TSC => args.choice(&names::PR_TSC, value),
+        PR_GET_TSC => {
+            if let Some(bytes) = args.fetch::<4>(value) {
+                args.text("[");
+                args.choice(&names::PR_TSC, le32(&bytes, 0).into());
+                args.text("]");
+            }
+        }
+        PR_MCE_KILL => args.choice(&names::PR_MCE, value),
+        PR_SCHED_CORE => args.choice(&names::PR_SCHED, value),
+        PR_GET_SPECULATION_CTRL | PR_SET_SPECULATION_CTRL => args.choice(&names::PR_SPEC_FEATURE, value),
         PR_SET_MM => args.choice(&names::PR_MM, value),
         PR_SET_VMA if value == 0 => args.text("PR_SET_VMA_ANON_NAME"),
         PR_GET_PDEATHSIG => {
@@ -124,15 +162,24 @@ fn prctl_arg2(args: &mut Args<'_>, value: u64) {
 /// The third to fifth.
 fn prctl_arg(args: &mut Args<'_>, value: u64) {
     let option = args.words[0] as u32;
-    if args.at > arity(option) {
+    if args.at > arity(option, args) {
         return;
     }
     match (option, args.at) {
-        (PR_CAP_AMBIENT, 2) if args.words[1] != 4 => args.choice(&names::CAPABILITY, value),
+        (PR_CAP_AMBIENT, 2) if (1..=3).contains(&args.words[1]) => args.choice(&names::CAPABILITY, value),
+        (PR_MCE_KILL, 2) if args.words[1] == PR_MCE_KILL_SET => args.choice(&names::PR_MCE_POLICY, value),
+        (PR_SET_SPECULATION_CTRL, 2) => args.choice(&names::PR_SPEC, value),
+        (PR_SCHED_CORE, 2) => put!(args.out, "{}", value as i32),
+        (PR_SCHED_CORE, 3) => {
+            args.put_hex(value);
+            let kind = ["PIDTYPE_PID", "PIDTYPE_TGID", "PIDTYPE_PGID"].get(value as usize).copied();
+            put!(args.out, " /* {} */", kind.unwrap_or("PIDTYPE_???"));
+        }
+        (PR_SCHED_CORE, 4) => args.put_address(value),
         (PR_SET_VMA, 4) => string(args, value),
         (PR_SET_VMA, 3) => put!(args.out, "{value}"),
         (PR_SET_SECCOMP, 2) if args.words[1] == SECCOMP_MODE_FILTER => put_filter(args, value),
-        (PR_SET_SECCOMP, 2) => args.put_address(value),
+        (PR_SET_SECCOMP, 2) if args.words[1] < SECCOMP_MODE_FILTER => args.put_address(value),
         (PR_GET_NO_NEW_PRIVS | PR_GET_THP_DISABLE, _) => args.put_hex(value),
         _ => args.put_hex(value),
     }

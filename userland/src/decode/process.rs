@@ -4,12 +4,13 @@ use super::{Args, decoders, le32, le64, word};
 use crate::tables::flags as names;
 
 decoders! {
-    clone_begin, clone_rest, clone3_args, wait_status, wait_rusage, rusage, rlimit, rlimit64, rlimit_old, cpu_set, cpu_set_len,
+    waitid_whom, clone_begin, clone_rest, clone3_args, wait_status, wait_rusage, rusage, rlimit, rlimit64, rlimit_old, cpu_set, cpu_set_len,
     sched_param, sched_attr, id_out, id_list, id_list_out, pid, robust_head,
     size_out, exec_flags, rseq_flags, personality, ioprio_value,
 }
 
 const CLONE_PIDFD: u64 = 0x1000;
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 const CLONE_SETTLS: u64 = 0x8_0000;
 const CLONE_PARENT_SETTID: u64 = 0x10_0000;
 const CLONE_CHILD_CLEARTID: u64 = 0x20_0000;
@@ -112,6 +113,10 @@ fn clone3_args(args: &mut Args<'_>, address: u64) {
         args.array(field(8), field(9), 4, |args, bytes| put!(args.out, "{}", le32(bytes, 0) as i32));
         put!(args.out, ", set_tid_size={}", field(9));
     }
+    if flags & CLONE_INTO_CGROUP != 0 {
+        args.text(", cgroup=");
+        args.put_fd(field(10));
+    }
     args.text("}");
 }
 
@@ -123,11 +128,24 @@ fn clone3_written(args: &mut Args<'_>, flags: u64, pidfd: u64, parent: u64) {
         if flags & wanted != 0 {
             let Some(value) = args.peek32(place) else { continue };
             args.text(if open { ", " } else { " => {" });
-            put!(args.out, "{name}=[{}]", value as i32);
+            put!(args.out, "{name}=[");
+            put_id(args, wanted, value);
+            args.text("]");
             open = true;
         }
     }
     args.text(if open { "}" } else { "" });
+}
+
+/// The number of a task, or the descriptor of one.
+fn put_id(args: &mut Args<'_>, flag: u64, value: u32) {
+    if flag == CLONE_PIDFD { args.put_fd(value.into()) } else { put!(args.out, "{}", value as i32) }
+}
+
+/// Whom waitid waits for.
+fn waitid_whom(args: &mut Args<'_>, whom: u64) {
+    const P_PIDFD: u64 = 3;
+    if args.words[0] == P_PIDFD { args.put_fd(whom) } else { put!(args.out, "{}", whom as i32) }
 }
 
 /// wait's answer, as the macros of wait(2) would take it apart.
@@ -340,7 +358,17 @@ fn robust_head(args: &mut Args<'_>, address: u64) {
 fn personality(args: &mut Args<'_>, value: u64) {
     const ASK: u64 = 0xffff_ffff;
     let value = value & ASK;
-    if value == ASK { put!(args.out, "{value:#x}") } else { args.choice(&names::PERSONALITY, value) }
+    if value == ASK { put!(args.out, "{value:#x}") } else { put_personality(args, value) }
+}
+
+/// What system it is like, and in what it differs.
+pub(super) fn put_personality(args: &mut Args<'_>, value: u64) {
+    const KIND: u64 = 0xff;
+    args.choice(&names::PERSONALITY, value & KIND);
+    if value & !KIND != 0 {
+        args.text("|");
+        args.flags(&names::PERSONALITY_FLAGS, value & !KIND);
+    }
 }
 
 fn ioprio_value(args: &mut Args<'_>, value: u64) {

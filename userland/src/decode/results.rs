@@ -51,6 +51,12 @@ pub fn put_result(args: &mut Args<'_>, call: Option<&Call>, register: u64) {
                 time_of(args, left, spec);
             });
         }
+        Outcome::Received => {
+            put_decimal(args.out, value);
+            if let Some(call) = call {
+                super::time::put_left(args, call);
+            }
+        }
         Outcome::Prctl => prctl(args, number),
         Outcome::Clock => named(args, &names::ADJTIMEX_STATE, number),
         Outcome::Policy => named(args, &names::SCHED_POLICY, number),
@@ -73,11 +79,11 @@ pub fn put_result(args: &mut Args<'_>, call: Option<&Call>, register: u64) {
         Outcome::Persona => {
             args.put_hex(number);
             args.text(" (");
-            args.choice(&names::PERSONALITY, number);
+            super::process::put_personality(args, number);
             args.text(")");
         }
         Outcome::Ioprio => {
-            args.put_hex(number);
+            put!(args.out, "{number}");
             args.text(" (IOPRIO_PRIO_VALUE(");
             args.choice(&names::IOPRIO_CLASS, number >> 13);
             put!(args.out, ", {}))", number & 0x1fff);
@@ -136,8 +142,22 @@ fn fcntl(args: &mut Args<'_>, value: u64) {
 /// What PR_GET_* answer by value.
 fn prctl(args: &mut Args<'_>, value: u64) {
     const PR_GET_DUMPABLE: u64 = 3;
+    const PR_GET_SECUREBITS: u64 = 27;
+    const PR_MCE_KILL_GET: u64 = 34;
+    const PR_GET_SPECULATION_CTRL: u64 = 52;
     match args.words[0] & 0xffff_ffff {
         PR_GET_DUMPABLE => named(args, &names::DUMPABLE, value),
+        PR_MCE_KILL_GET => named(args, &names::PR_MCE_POLICY, value),
+        PR_GET_SECUREBITS | PR_GET_SPECULATION_CTRL if value > 0 => {
+            let bits = if args.words[0] & 0xffff_ffff == PR_GET_SECUREBITS {
+                &names::SECUREBITS
+            } else {
+                &names::PR_SPEC
+            };
+            put!(args.out, "{value:#x} (");
+            args.flags(bits, value);
+            args.text(")");
+        }
         _ => put!(args.out, "{}", value as i64),
     }
 }

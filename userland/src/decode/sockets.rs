@@ -14,6 +14,7 @@ const AF_INET: u32 = 2;
 const AF_INET6: u32 = 10;
 const AF_NETLINK: u32 = 16;
 const AF_PACKET: u32 = 17;
+const AF_VSOCK: u32 = 40;
 
 fn socket_type(args: &mut Args<'_>, value: u64) {
     const MASK: u64 = 0xf;
@@ -30,9 +31,12 @@ fn socket_type(args: &mut Args<'_>, value: u64) {
 
 /// What a protocol is called depends on the family.
 fn socket_protocol(args: &mut Args<'_>, value: u64) {
+    const ICMPV6: u64 = 58;
     let value = value & 0xffff_ffff;
     match args.words[0] as u32 {
-        AF_INET | AF_INET6 => args.choice(&names::IP_PROTO, value),
+        AF_INET => args.choice(&names::IP_PROTO, value),
+        AF_INET6 if value == ICMPV6 => args.text("IPPROTO_ICMPV6"),
+        AF_INET6 => args.choice(&names::IP_PROTO, value),
         AF_NETLINK => args.choice(&names::NETLINK_PROTO, value),
         AF_PACKET => {
             args.text("htons(");
@@ -77,6 +81,22 @@ fn length_out(args: &mut Args<'_>, address: u64) {
     }
 }
 
+/// A struct sockaddr inside another structure: an address of the internet, or bytes.
+pub(super) fn put_family_address(args: &mut Args<'_>, bytes: &[u8]) {
+    let family = u32::from(le16(bytes, 0));
+    args.text("{sa_family=");
+    args.choice(&names::SOCKET_FAMILY, family.into());
+    if family == AF_INET {
+        let ip = Ipv4Addr::new(bytes[4], bytes[5], bytes[6], bytes[7]);
+        let port = u16::from_be_bytes([bytes[2], bytes[3]]);
+        put!(args.out, ", sin_port=htons({port}), sin_addr=inet_addr(\"{ip}\")}}");
+    } else {
+        args.text(", sa_data=");
+        args.put_string(&bytes[2..16]);
+        args.text("}");
+    }
+}
+
 /// `{sa_family=AF_INET, …}`.
 pub(super) fn put_sockaddr(args: &mut Args<'_>, address: u64, length: u64) {
     let mut bytes = [0; 128];
@@ -108,7 +128,11 @@ pub(super) fn put_sockaddr(args: &mut Args<'_>, address: u64, length: u64) {
                 Ipv6Addr::from(ip)
             );
             if length >= 28 {
-                put!(args.out, ", sin6_scope_id={}", le32(&bytes, 24));
+                args.text(", sin6_scope_id=");
+                match le32(&bytes, 24) {
+                    1 if ip[0] == 0xfe || ip[0] == 0xff => put_interface(args, 1),
+                    index => put!(args.out, "{index}"),
+                }
             }
         }
         AF_NETLINK if length >= 12 => {
@@ -118,12 +142,49 @@ pub(super) fn put_sockaddr(args: &mut Args<'_>, address: u64, length: u64) {
                 groups => put!(args.out, "{groups:#08x}"),
             }
         }
+        AF_VSOCK if length >= 16 => {
+            args.text(", svm_cid=");
+            args.choice(&names::VSOCK_CID, le32(&bytes, 8).into());
+            args.text(", svm_port=");
+            args.put_hex(le32(&bytes, 4).into());
+            args.text(", svm_flags=");
+            args.put_hex(bytes[12].into());
+        }
+        AF_PACKET if length >= 20 => packet(args, &bytes),
         _ => {
             args.text(", sa_data=");
             args.put_string(&bytes[2..length]);
         }
     }
     args.text("}");
+}
+
+/// struct sockaddr_ll of packet(7).
+fn packet(args: &mut Args<'_>, bytes: &[u8]) {
+    args.text(", sll_protocol=htons(");
+    args.choice(&names::ETHER_PROTO, u16::from_be_bytes([bytes[2], bytes[3]]).into());
+    args.text("), sll_ifindex=");
+    put_interface(args, le32(bytes, 4));
+    args.text(", sll_hatype=");
+    args.choice(&names::HARDWARE, le16(bytes, 8).into());
+    args.text(", sll_pkttype=");
+    args.choice(&names::PACKET_TYPE, bytes[10].into());
+    let length = bytes[11];
+    put!(args.out, ", sll_halen={length}");
+    if (1..=8).contains(&length) {
+        for (at, byte) in bytes[12..12 + usize::from(length)].iter().enumerate() {
+            put!(args.out, "{}{byte:02x}", if at == 0 { ", sll_addr=[" } else { ", " });
+        }
+        args.text("]");
+    }
+}
+
+/// An interface by number. By name only where the name is the same in every namespace.
+pub(super) fn put_interface(args: &mut Args<'_>, index: u32) {
+    match index {
+        1 => args.text("if_nametoindex(\"lo\")"),
+        index => put!(args.out, "{index}"),
+    }
 }
 
 /// A path, or after `@` an abstract name, which may have any bytes.

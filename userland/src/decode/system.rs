@@ -99,6 +99,14 @@ fn reboot_arg(args: &mut Args<'_>, address: u64) {
     }
 }
 
+const PTRACE_KILL: u64 = 8;
+const PTRACE_GETREGS: u64 = 12;
+const PTRACE_SETREGS: u64 = 13;
+const PTRACE_GETFPREGS: u64 = 14;
+const PTRACE_SETFPREGS: u64 = 15;
+const PTRACE_GETSIGMASK: u64 = 0x420a;
+const PTRACE_SETSIGMASK: u64 = 0x420b;
+const PTRACE_GET_SYSCALL_INFO: u64 = 0x420e;
 const PTRACE_TRACEME: u64 = 0;
 const PTRACE_CONT: u64 = 7;
 const PTRACE_SINGLESTEP: u64 = 9;
@@ -118,14 +126,16 @@ fn ptrace_pid(args: &mut Args<'_>, pid: u64) {
 
 fn ptrace_addr(args: &mut Args<'_>, address: u64) {
     match args.words[0] {
-        PTRACE_TRACEME | PTRACE_ATTACH | PTRACE_INTERRUPT | PTRACE_LISTEN => {}
+        PTRACE_TRACEME | PTRACE_ATTACH | PTRACE_INTERRUPT | PTRACE_LISTEN | PTRACE_KILL | PTRACE_GETREGS
+        | PTRACE_GETFPREGS | PTRACE_SETREGS | PTRACE_SETFPREGS => {}
+        PTRACE_GETSIGMASK | PTRACE_SETSIGMASK | PTRACE_GET_SYSCALL_INFO => put!(args.out, "{address}"),
         _ => args.put_address(address),
     }
 }
 
 fn ptrace_data(args: &mut Args<'_>, value: u64) {
     match args.words[0] {
-        PTRACE_TRACEME | PTRACE_ATTACH | PTRACE_INTERRUPT | PTRACE_LISTEN => {}
+        PTRACE_TRACEME | PTRACE_ATTACH | PTRACE_INTERRUPT | PTRACE_LISTEN | PTRACE_KILL => {}
         PTRACE_CONT | PTRACE_SYSCALL | PTRACE_SINGLESTEP | PTRACE_DETACH if value != 0 => {
             args.put_signal(value as u32)
         }

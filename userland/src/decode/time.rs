@@ -1,12 +1,11 @@
 //! Times, timers and clocks. The 32-bit ABI has old calls with 32-bit fields and new ones with 64-bit fields.
 
 use super::{Args, decoders, le32, le64, word};
-use crate::tables::flags as names;
+use crate::tables::{Call, flags as names};
 
 decoders! {
-    timespec, timespec64, timeval, timezone, itimerval, itimerspec, itimerspec64, timespec_pair, timespec_pair64, timeval_pair,
-    remaining,  clock_remaining, clock_remaining64, times, sigevent, timer_id, time_value, utimbuf, timex,
-}
+timespec, timespec64, timeval, timezone, itimerval, itimerspec, itimerspec64, timespec_pair, timespec_pair64, timeval_pair,
+remaining,  clock_remaining, clock_remaining64, times, sigevent, timer_id, time_value, utimbuf, timex, timeout_before, }
 
 /// Whether a structure of the ABI has 32-bit fields.
 fn two(args: &mut Args<'_>, address: u64, narrow: bool) -> Option<[i64; 2]> {
@@ -16,6 +15,43 @@ fn two(args: &mut Args<'_>, address: u64, narrow: bool) -> Option<[i64; 2]> {
     } else {
         let bytes = args.fetch::<16>(address)?;
         Some([le64(&bytes, 0) as i64, le64(&bytes, 8) as i64])
+    }
+}
+
+/// recvmmsg's timeout before the call, which says there how much was left, in one word.
+pub(super) fn timeout(args: &mut Args<'_>, call: &Call) -> u64 {
+    let (address, start) = (args.words[TIMEOUT], args.out.len());
+    let time = two(args, address, is_narrow(args, call));
+    args.out.truncate(start);
+    time.map_or(0, |[seconds, rest]| (seconds as u64) << NANOSECONDS | rest as u64 & ((1 << NANOSECONDS) - 1))
+}
+
+const TIMEOUT: usize = 4;
+/// Bits of a number of nanoseconds below a second.
+const NANOSECONDS: u32 = 30;
+
+fn is_narrow(args: &Args<'_>, call: &Call) -> bool {
+    args.is_narrow() && !call.name.ends_with("time64")
+}
+
+fn timeout_before(args: &mut Args<'_>, address: u64) {
+    let mut byte = [0];
+    if address == 0 || args.memory.read(address, &mut byte).is_err() {
+        return args.put_address(address);
+    }
+    let saved = args.saved;
+    put(args, [(saved >> NANOSECONDS) as i64, (saved & ((1 << NANOSECONDS) - 1)) as i64], "nsec");
+}
+
+/// ` (left {tv_sec=0, tv_nsec=5})`.
+pub(super) fn put_left(args: &mut Args<'_>, call: &Call) {
+    let address = args.words[TIMEOUT];
+    if address != 0 {
+        args.text(" (left ");
+        if let Some(time) = two(args, address, is_narrow(args, call)) {
+            put(args, time, "nsec");
+        }
+        args.text(")");
     }
 }
 

@@ -146,6 +146,7 @@ impl View for Chrome {
                 self.mark(who, now, &text);
             }
             What::Dies(None) | What::Superseded { .. } => self.mark(who, now, "ended by exec"),
+            What::LetGo(_) => self.mark(who, now, "detached"),
             What::Begins(_) | What::Leaves => {}
         }
     }

@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `call` | `seq`, `abi`, `nr`, `name`, `raw`, `text`, `result`, `errno`, `result_text`, `start_us`, `duration_ns`, `status`, `injected` |
 //! | `signal` | `signal`, `number`, `action` |
-//! | `start`, `leave` | |
+//! | `start`, `detach`, `leave` | |
 //! | `birth` | `child`, `process` |
 //! | `exec` | `program` |
 //! | `superseded` | `by` |
@@ -80,6 +80,7 @@ enum Body<'a> {
         killed_by: Option<String>,
         core: bool,
     },
+    Detach,
     Leave,
 }
 
@@ -210,6 +211,7 @@ impl View for Json {
                 killed_by: status.and_then(|status| status.signal()).map(|signal| signal.to_string()),
                 core: status.is_some_and(|status| status.dumped()),
             },
+            What::LetGo(_) => Body::Detach,
             What::Leaves => Body::Leave,
         };
         let Pid(tid) = happened.who.pid;

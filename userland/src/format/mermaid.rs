@@ -132,6 +132,7 @@ impl View for Sequence {
                 self.over(pid, &end_text(*status));
                 self.ended.push((pid, end_text(*status)));
             }
+            What::LetGo(_) => self.over(pid, "detached"),
             What::Joins(how) => announce(&self.output, who, *how),
             What::Begins(_) | What::Image | What::Superseded { .. } | What::Dies(_) | What::Leaves => {}
         }

@@ -90,7 +90,7 @@ impl Processes {
             What::Stopped(signal) => Step::Stopped(*signal),
             What::Image => Step::Execs,
             What::Dies(Some(status)) => Step::Ends(*status),
-            What::Dies(None) | What::Superseded { .. } => Step::Vanishes,
+            What::Dies(None) | What::Superseded { .. } | What::LetGo(_) => Step::Vanishes,
             What::Born { .. } | What::Leaves => return None,
         };
         Some((pid, step))

@@ -29,6 +29,9 @@ impl Life {
     }
 }
 
+/// Ends a process.
+const END: &[u8] = b"    }\n";
+
 type Lives = BTreeMap<u32, Life>;
 
 /// The format.
@@ -40,6 +43,7 @@ pub struct States {
 impl States {
     /// To this output, at its end.
     pub fn new(output: Output) -> States {
+        output.in_parts(END); // half a process is no diagram
         let lives = Told::new(&output, diagram);
         States { processes: Processes::new(output), lives }
     }
@@ -68,7 +72,7 @@ fn diagram(lives: &Lives) -> Vec<u8> {
                 .collect();
             put!(&mut out, "        {} --> {} : {}\n", name(from), name(to), plain(&whys.join(", ")));
         }
-        out.extend_from_slice(b"    }\n");
+        out.extend_from_slice(END);
     }
     out
 }

@@ -12,7 +12,7 @@ use super::text::Text;
 use super::xv6::Listing;
 use crate::output::Output;
 use crate::qualify::Quiet;
-use crate::trace::moment::Times;
+use crate::trace::moment::{Times, Unit};
 use crate::trace::print::{Prefix, Style};
 use crate::trace::summary::{Column, Counting, Layout, Order};
 use crate::trace::testing::{Captured, Fake, Step, event};
@@ -185,7 +185,7 @@ fn status_and_signal_filters_show_whole_lines() {
 
 #[test]
 fn times_numbers_and_counters_are_where_strace_has_them() {
-    let times = Times { relative: true, spent: true, ..Times::default() };
+    let times = Times { relative: Some(Unit::Us), spent: Some(Unit::Us), ..Times::default() };
     let style = Style { times, number: true, pc: true, ..Style::default() };
     let script = vec![pre(7, 39, 1, [0; 3]), post(7, 39, 1, 7), death(7, Status::exited(0))];
     let text = traced(&options(false, "all"), script, |output| {

@@ -75,9 +75,14 @@ impl Text {
         if ended.injected {
             after.extend_from_slice(b" (INJECTED)");
         }
-        if let (true, Some(spent)) = (self.style.times.spent && ended.outcome != Outcome::Never, ended.spent)
-        {
-            put!(&mut after, " <{}.{:06}>", spent.as_secs(), spent.subsec_micros());
+        if ended.delayed {
+            after.extend_from_slice(b" (DELAYED)");
+        }
+        let unit = self.style.times.spent.filter(|_| ended.outcome != Outcome::Never);
+        if let (Some(unit), Some(spent)) = (unit, ended.spent) {
+            put!(&mut after, " <{}", spent.as_secs());
+            unit.put_fraction(&mut after, spent.subsec_nanos());
+            after.push(b'>');
         }
         let tint = if matches!(ended.outcome, Outcome::Error(_)) { Tint::Error } else { Tint::Plain };
         let printer = self.printer(who);
@@ -183,6 +188,17 @@ impl View for Text {
                     None => format!("+++ exited with {} +++", status.code().unwrap_or(0)),
                 };
                 self.line(&head, who, Tint::End, &text);
+            }
+            What::LetGo(call) => {
+                if let Some(call) = call {
+                    if !call.text.is_empty() {
+                        self.printer(who).begin(&head, call.text);
+                    }
+                    self.printer(who).detach(&head, &call.name);
+                }
+                if !self.quiet.joins {
+                    self.note(&format!("process {} detached", who.pid));
+                }
             }
             What::Leaves => {
                 self.numbers.remove(&who.key);

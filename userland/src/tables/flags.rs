@@ -169,6 +169,7 @@ names! {
     TERMIOS_LFLAG = "termios_lflag", TERMIOS_SPEED = "termios_speed", TIMERFD_FLAGS = "timerfd_flags", TIMERFD_TIMER = "timerfd_timer",
     TIMER_FLAGS = "timer_flags", UDP_OPTION = "udp_option", UFFD_FLAGS = "uffd_flags", UMOUNT_FLAGS = "umount_flags",
     UNLINK_FLAGS = "unlink_flags", UNSHARE_FLAGS = "unshare_flags", WAITID_WHICH = "waitid_which",
+    IOCB_CMD = "iocb_cmd", XFLAGS = "xflags", SEM_FLAGS = "sem_flags", FUTEX2_FLAGS = "futex2_flags", PROPAGATION = "propagation", MEMPOLICY_FLAGS = "mempolicy_flags", MEMPOLICY_GET = "mempolicy_get", MEMPOLICY_MOVE = "mempolicy_move", VSOCK_CID = "vsock_cid", ETHER_PROTO = "ether_proto", HARDWARE = "hardware", PACKET_TYPE = "packet_type", PACKET_OPTION = "packet_option", RAW_OPTION = "raw_option", ICMP_FILTER = "icmp_filter", PERSONALITY_FLAGS = "personality_flags", SECUREBITS = "securebits", PR_TSC = "pr_tsc", PR_MCE = "pr_mce", PR_MCE_POLICY = "pr_mce_policy", PR_SPEC_FEATURE = "pr_spec_feature", PR_SPEC = "pr_spec", PR_SCHED = "pr_sched", SECCOMP_RET = "seccomp_ret", KEY_PERM = "key_perm", NOTIFY = "notify", MODULE_FLAGS = "module_flags", QUOTA_CMD = "quota_cmd", QUOTA_KIND = "quota_kind", INTERFACE_FLAGS = "interface_flags", INODE_FLAGS = "inode_flags", TERMINAL_FLUSH = "terminal_flush", TERMINAL_FLOW = "terminal_flow",
     WAIT_OPTIONS = "wait_options", WHENCE = "whence", XATTR_FLAGS = "xattr_flags",
 }
 

@@ -119,6 +119,8 @@ pub enum Outcome {
     Poll,
     /// The same of select.
     Select,
+    /// How many messages came, and how much of the time was left.
+    Received,
     /// What of it was named by prctl's option.
     Prctl,
     /// The state of the clock: adjtimex.
@@ -147,6 +149,7 @@ impl Outcome {
             "fcntl" => Outcome::Fcntl,
             "poll" => Outcome::Poll,
             "select" => Outcome::Select,
+            "received" => Outcome::Received,
             "prctl" => Outcome::Prctl,
             "clock" => Outcome::Clock,
             "policy" => Outcome::Policy,

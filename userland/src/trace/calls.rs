@@ -53,11 +53,15 @@ impl Follow<'_> {
 
     pub(super) fn call_begins(&mut self, key: usize, event: &PtraceEvent) {
         let (number, id, abi) = (event.d, event.e, event.f);
+        if self.tasks[key].hidden && !self.options.calls.get(abi, number).is_some_and(|call| call.is_exec()) {
+            return;
+        }
         if !self.is_about_paths(key, number, abi) {
             return;
         }
         let injected = self.interfere(key, number, abi);
-        let leaves = self.tasks[key].leave_at.is_some();
+        let task = &self.tasks[key];
+        let (leaves, delayed) = (task.leave_at.is_some(), task.delay.is_some() || task.delay_exit.is_some());
         if !self.options.shows(abi, number) && !leaves {
             return;
         }
@@ -95,6 +99,7 @@ impl Follow<'_> {
             began,
             text,
             injected,
+            delayed,
         };
         if call.is_some_and(|call| call.never_returns()) && !injected && !leaves {
             if !self.needs.joined {
@@ -113,14 +118,20 @@ impl Follow<'_> {
                 }
                 _ => None,
             };
-            match restored {
+            let outcome = match restored {
                 Some(register) => {
                     let show = self.options.show_of(abi, number);
                     put_result(&mut result, call, &args, abi, register, task.memory(), show);
+                    outcome(register, abi)
                 }
-                None => result.push(b'?'),
-            }
-            self.tell_end(key, pc, &open, &End { result: &result, ..End::NEVER });
+                None => {
+                    result.push(b'?');
+                    // It does return, to where the signal came; nobody asked with what.
+                    let returns = call.is_some_and(|call| call.name.ends_with("sigreturn"));
+                    if returns { Outcome::Value(0) } else { Outcome::Never }
+                }
+            };
+            self.tell_end(key, pc, &open, &End { outcome, result: &result, ..End::NEVER });
             text = open.text;
         } else if self.needs.joined {
             task.calls.push(open(std::mem::take(&mut text)));
@@ -207,7 +218,7 @@ impl Follow<'_> {
                         put_rest(&mut rest, call, &open.call, register, task.memory(), RECORDED);
                         rest.clear();
                     }
-                    if let Some(open) = began.as_ref().filter(|_| !injected) {
+                    if let Some(open) = began.as_ref() {
                         put_rest(&mut rest, call, &open.call, register, task.memory(), show);
                     }
                     put_result(&mut result, call, &words, abi, register, task.memory(), show);
@@ -248,6 +259,7 @@ impl Follow<'_> {
                     spent,
                     dump: b"",
                     injected: false,
+                    delayed: false,
                     cut: false,
                 };
                 self.tell(key, pc, What::Ends(ended));
@@ -271,9 +283,22 @@ impl Follow<'_> {
         let name = name(self.options.calls.get(abi, number), number);
         let call = CallView { name, number, abi, id, words: open.words, text: &open.text };
         let spent = self.needs.times.then(|| self.now.steady - open.began.steady);
-        let (began, injected) = (Some(open.began), open.injected);
-        let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, cut };
+        let (began, injected, delayed) = (Some(open.began), open.injected, open.delayed);
+        let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, delayed, cut };
         self.tell(key, pc, What::Ends(ended));
+    }
+
+    /// The task has come to another program, and is traced no more.
+    pub(super) fn let_it_go(&mut self, key: usize) {
+        let open = self.tasks[key].calls.pop();
+        self.tasks[key].calls.clear();
+        let shown = open.filter(|_| self.options.endings.has_ending(Ending::Detached));
+        let call = shown.as_ref().map(|open| {
+            let InCall { id, number, abi, .. } = open.call;
+            let name = name(self.options.calls.get(abi, number), number);
+            CallView { name, number, abi, id, words: open.words, text: &open.text }
+        });
+        self.tell(key, None, What::LetGo(call));
     }
 
     /// The task has died, and with it its calls.

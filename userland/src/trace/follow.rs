@@ -33,6 +33,8 @@ use crate::signals::Signals;
 pub enum Started {
     /// The tool started it; it is the one whose end is the tool's.
     Here,
+    /// The tool's caller's: it waits to be traced, and then becomes the command.
+    Waiting,
     /// It was there before; its process.
     Elsewhere {
         /// The pid that was asked for.
@@ -165,7 +167,7 @@ impl<'h> Follow<'h> {
     pub fn adopt(&mut self, pid: Pid, started: Started) -> Result<(), Errno> {
         let joined = match started {
             Started::Here => Joined::Started,
-            Started::Elsewhere { .. } => Joined::Attached,
+            Started::Elsewhere { .. } | Started::Waiting => Joined::Attached,
             Started::Born { .. } => Joined::Born,
         };
         let excl = if self.options.kill_on_exit { OpenFlags::O_EXCL } else { OpenFlags::empty() };
@@ -174,6 +176,10 @@ impl<'h> Follow<'h> {
             Started::Here => {
                 self.root = Some(pid);
                 task.process = Some(pid);
+            }
+            Started::Waiting => {
+                task.process = Some(pid);
+                task.hidden = true;
             }
             Started::Elsewhere { process } => {
                 task.process = Some(process);
@@ -222,7 +228,7 @@ impl<'h> Follow<'h> {
             put_exec(&mut self.text, &self.command, task.memory(), regs.rsp, narrow, RECORDED);
         }
         let call = InCall { id: 0, number, abi: 0, words: [0; 7], begun: Begun::default() };
-        let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false };
+        let mut open = Open { call, words: [0; 6], began: self.now, text, injected: false, delayed: false };
         if !self.needs.joined {
             let text = std::mem::take(&mut open.text);
             let name = exec.name.into();
@@ -379,7 +385,7 @@ impl<'h> Follow<'h> {
             PtraceFlags::STOP_POST_SYSCALL => self.call_ends(key, event),
             PtraceFlags::STOP_SIGNAL => self.signal(key, event),
             PtraceFlags::EVENT_CLONE => self.born(key, Pid(event.a as u32)),
-            PtraceFlags::EVENT_IMAGE => self.image(key),
+            PtraceFlags::EVENT_IMAGE => return self.image(key),
             PtraceFlags::EVENT_JOBSTOP => self.job_stop(key, Signal(event.a as u8)),
             PtraceFlags::EVENT_DEATH => {
                 self.death(key, u32::try_from(event.a).ok().map(Status));
@@ -391,6 +397,9 @@ impl<'h> Follow<'h> {
     }
 
     fn signal(&mut self, key: usize, event: &PtraceEvent) {
+        if self.tasks[key].hidden {
+            return;
+        }
         let (signal, handler) = (Signal(event.a as u8), event.b);
         if self.options.whole || self.options.signals.has_signal(signal) {
             let pc = if self.needs.pc { self.tasks[key].registers().ok().map(|regs| regs.rip) } else { None };
@@ -433,7 +442,7 @@ impl<'h> Follow<'h> {
     }
 
     /// exec came through. Where a thread did it, it takes over the pid of its process, whose first thread is no more.
-    fn image(&mut self, key: usize) {
+    fn image(&mut self, key: usize) -> Next {
         let former = self.tasks[key].pid;
         let process = self.tasks[key].process.unwrap_or_else(|| {
             Pid(diagnose::Status::of_handle(self.tasks[key].trace.handle())
@@ -465,6 +474,11 @@ impl<'h> Follow<'h> {
             self.tasks[key].moved_to(process);
         }
         self.tasks[key].process = Some(process);
+        let began_hidden = std::mem::take(&mut self.tasks[key].hidden);
+        if self.options.leaves_at_exec && !began_hidden {
+            self.let_it_go(key);
+            return Next::Gone;
+        }
         while let Some(open) = self.tasks[key].calls.pop() {
             let known = self.options.calls.get(open.call.abi, open.call.number);
             if known.is_some_and(|call| call.is_exec()) {
@@ -473,6 +487,7 @@ impl<'h> Follow<'h> {
         }
         self.tell(key, None, What::Image);
         self.tell_program(key);
+        Next::Goes
     }
 
     fn job_stop(&mut self, key: usize, signal: Signal) {

@@ -3,6 +3,7 @@
 //! Or that are made late: the task is held before or after them ([`super::delay`]). A rule is counted per task. A result is written to the result register at PRE, and IGNORE in the write that resumes
 //! makes the machine skip the call.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use kernel_model::abi::Signal;
@@ -205,20 +206,20 @@ fn integer(text: &str) -> Option<i64> {
     }
 }
 
-/// How often each rule met a task.
+/// How often a task was about to make each call that rules are about: as in strace, a rule about many calls counts each of
+/// them by itself.
 #[derive(Clone, Debug, Default)]
-pub struct Counts(Vec<u64>);
+pub struct Counts(HashMap<(u64, u64), u64>);
 
 impl Counts {
     /// What is done to this call. Of rules that have it in their set, the last one counts.
     pub fn meet(&mut self, rules: &[Rule], abi: u64, number: u64) -> Action {
-        let Some((at, rule)) = rules.iter().enumerate().rev().find(|(_, rule)| rule.calls.has(abi, number))
-        else {
+        let Some(rule) = rules.iter().rfind(|rule| rule.calls.has(abi, number)) else {
             return Action::default();
         };
-        self.0.resize(rules.len(), 0);
-        self.0[at] += 1;
-        if rule.when.has(self.0[at]) { rule.action } else { Action::default() }
+        let count = self.0.entry((abi, number)).or_default();
+        *count += 1;
+        if rule.when.has(*count) { rule.action } else { Action::default() }
     }
 }
 
@@ -281,6 +282,14 @@ mod tests {
         assert_eq!(which("2+3"), [2, 5, 8]);
         assert_eq!(which("2..4"), [2, 3, 4]);
         assert_eq!(which("1..6+2"), [1, 3, 5]);
+    }
+
+    #[test]
+    fn each_call_of_a_set_is_counted_by_itself() {
+        let rules = [inject("close,read:error=EIO:when=2").unwrap()];
+        let mut counts = Counts::default();
+        let mut meet = |number| counts.meet(&rules, 0, number).result;
+        assert_eq!([3, 0, 3, 0, 3].map(&mut meet), [None, None, Some(-5), Some(-5), None]);
     }
 
     #[test]

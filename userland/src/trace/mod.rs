@@ -54,6 +54,13 @@ pub enum Target {
         /// The command that named it, if there was one.
         words: Vec<std::ffi::OsString>,
     },
+    /// A process that waits to be traced, then becomes the command.
+    Waiting {
+        /// Which.
+        pid: Pid,
+        /// It may go on.
+        traced: Box<dyn Fn()>,
+    },
     /// Processes that are there.
     Attach(Vec<Pid>),
 }
@@ -86,6 +93,8 @@ pub struct Options {
     pub rules: Vec<Rule>,
     /// The first process that is about to make one of these is left stopped there.
     pub stop_at: Option<Selection>,
+    /// Tasks that come to another program are let go.
+    pub leaves_at_exec: bool,
     /// Tracees die with the tool.
     pub kill_on_exit: bool,
     /// Everything is read, shown or not: for a recording, and for what is replayed.
@@ -163,6 +172,13 @@ fn all(
             let root = host.spawn(program).map_err(Failure::kernel("starting the recorded program"))?;
             follow.began_with(words);
             root
+        }
+        Target::Waiting { pid, traced } => {
+            let opened = follow.adopt(*pid, Started::Waiting);
+            opened.map_err(|errno| diagnose::attach(host, *pid, errno, Asker::this()))?;
+            traced();
+            follow.to_the_end()?;
+            return Ok(End::Attached);
         }
         Target::Attach(pids) => {
             for &pid in pids {

@@ -31,39 +31,59 @@ impl Moment {
 }
 
 /// The clock that begins a line.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// None.
-    #[default]
-    None,
-    /// `-t`: time of day.
-    Seconds,
-    /// `-tt`: with microseconds.
-    Micros,
-    /// `-ttt`: seconds since 1970, with microseconds.
+    /// The time of day.
+    Day,
+    /// Seconds since 1970.
     Epoch,
+}
+
+/// How fine a time is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// Whole seconds.
+    S,
+    /// Three digits more.
+    Ms,
+    /// Six.
+    Us,
+    /// Nine.
+    Ns,
+}
+
+impl Unit {
+    /// Adds what a time has below a second, after a point.
+    pub fn put_fraction(self, out: &mut Vec<u8>, nanos: u32) {
+        match self {
+            Unit::S => {}
+            Unit::Ms => put!(out, ".{:03}", nanos / 1_000_000),
+            Unit::Us => put!(out, ".{:06}", nanos / 1_000),
+            Unit::Ns => put!(out, ".{nanos:09}"),
+        }
+    }
 }
 
 /// What a line says of its time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// `-t`.
-    pub clock: Clock,
+    pub clock: Option<(Clock, Unit)>,
     /// `-r`: since the line before.
-    pub relative: bool,
+    pub relative: Option<Unit>,
     /// `-T`: in the call.
-    pub spent: bool,
+    pub spent: Option<Unit>,
 }
 
 impl Times {
     /// Whether lines begin with a time.
     pub fn lead(self) -> bool {
-        self.relative || self.clock != Clock::None
+        self.relative.is_some() || self.clock.is_some()
     }
 
     /// Whether moments are needed at all.
     pub fn any(self) -> bool {
-        self.lead() || self.spent
+        self.lead() || self.spent.is_some()
     }
 }
 
@@ -79,30 +99,30 @@ pub struct Stamps {
 impl Stamps {
     /// In the time zone of this process.
     pub fn new(times: Times) -> Stamps {
-        let zone = if matches!(times.clock, Clock::Seconds | Clock::Micros) {
-            TimeZone::system()
-        } else {
-            TimeZone::UTC
+        let zone = match times.clock {
+            Some((Clock::Day, _)) => TimeZone::system(),
+            _ => TimeZone::UTC,
         };
         Stamps { times, zone, last: None, second: None }
     }
 
     /// `12:34:56.123456 `, with what `-r` adds.
     pub fn put(&mut self, out: &mut Vec<u8>, now: Moment) {
-        let (seconds, micros) = (now.wall.as_secs(), now.wall.subsec_micros());
-        match self.times.clock {
-            Clock::None => {}
-            Clock::Seconds => put!(out, "{} ", self.time_of_day(seconds)),
-            Clock::Micros => put!(out, "{}.{micros:06} ", self.time_of_day(seconds)),
-            Clock::Epoch => put!(out, "{seconds}.{micros:06} "),
-        }
-        if self.times.relative {
-            let since = self.last.replace(now.steady).map_or(Duration::ZERO, |last| now.steady - last);
-            let (seconds, micros) = (since.as_secs(), since.subsec_micros());
-            match self.times.clock {
-                Clock::None => put!(out, "{seconds:>6}.{micros:06} "),
-                _ => put!(out, "(+{seconds:>6}.{micros:06}) "),
+        let seconds = now.wall.as_secs();
+        if let Some((clock, unit)) = self.times.clock {
+            match clock {
+                Clock::Day => out.extend_from_slice(self.time_of_day(seconds).as_bytes()),
+                Clock::Epoch => put!(out, "{seconds}"),
             }
+            unit.put_fraction(out, now.wall.subsec_nanos());
+            out.push(b' ');
+        }
+        if let Some(unit) = self.times.relative {
+            let since = self.last.replace(now.steady).map_or(Duration::ZERO, |last| now.steady - last);
+            let (before, after) = if self.times.clock.is_some() { ("(+", ") ") } else { ("", " ") };
+            put!(out, "{before}{:>6}", since.as_secs());
+            unit.put_fraction(out, since.subsec_nanos());
+            out.extend_from_slice(after.as_bytes());
         }
     }
 
@@ -134,13 +154,15 @@ mod tests {
 
     #[test]
     fn clocks_and_differences_have_straces_form() {
-        let clock = |clock| Times { clock, ..Times::default() };
-        assert_eq!(text(clock(Clock::Seconds), &[0, 1_000_001]), "23:59:59 00:00:00 ");
-        assert_eq!(text(clock(Clock::Micros), &[7]), "23:59:59.000007 ");
-        assert_eq!(text(clock(Clock::Epoch), &[7]), "86399.000007 ");
-        let relative = Times { relative: true, ..Times::default() };
+        let clock = |clock, unit| Times { clock: Some((clock, unit)), ..Times::default() };
+        assert_eq!(text(clock(Clock::Day, Unit::S), &[0, 1_000_001]), "23:59:59 00:00:00 ");
+        assert_eq!(text(clock(Clock::Day, Unit::Us), &[7]), "23:59:59.000007 ");
+        assert_eq!(text(clock(Clock::Epoch, Unit::Us), &[7]), "86399.000007 ");
+        assert_eq!(text(clock(Clock::Epoch, Unit::Ns), &[7]), "86399.000007000 ");
+        assert_eq!(text(clock(Clock::Day, Unit::Ms), &[7_000]), "23:59:59.007 ");
+        let relative = Times { relative: Some(Unit::Us), ..Times::default() };
         assert_eq!(text(relative, &[5, 1_000_126]), "     0.000000      1.000121 ");
-        let both = Times { clock: Clock::Seconds, ..relative };
+        let both = Times { clock: Some((Clock::Day, Unit::S)), ..relative };
         assert_eq!(text(both, &[0, 126]), "23:59:59 (+     0.000000) 23:59:59 (+     0.000126) ");
     }
 }

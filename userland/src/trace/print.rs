@@ -163,6 +163,18 @@ impl Printer {
         self.put();
     }
 
+    /// Ends the line of a call that nobody will see the end of.
+    pub fn detach(&mut self, head: &Head, name: &str) {
+        if self.open != Some(head.key) {
+            self.interrupt();
+            self.lead(head);
+            put!(&mut self.piece, "<... {name} resumed>");
+        }
+        self.piece.extend_from_slice(b" <detached ...>\n");
+        self.open = None;
+        self.put();
+    }
+
     /// A whole line.
     pub fn line(&mut self, head: &Head, tint: Tint, text: &[u8]) {
         self.interrupt();

@@ -24,6 +24,8 @@ pub struct Open {
     pub text: Vec<u8>,
     /// Its result will be ours.
     pub injected: bool,
+    /// It is held before or after it.
+    pub delayed: bool,
 }
 
 /// A traced task.
@@ -38,6 +40,8 @@ pub struct Task<'h> {
     pub calls: Vec<Open>,
     /// It was in the middle of something when its session began: its first POST may have no PRE.
     pub midway: bool,
+    /// It has not come to the program that it is traced for: nothing of it is told, and nothing done to it.
+    pub hidden: bool,
     /// Job control has stopped it, as far as events tell.
     pub stopped: bool,
     /// The next write skips the call.
@@ -70,6 +74,7 @@ impl<'h> Task<'h> {
             process: None,
             calls: Vec::new(),
             midway: false,
+            hidden: false,
             stopped: false,
             skip: false,
             leave_at: None,

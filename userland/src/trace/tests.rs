@@ -52,6 +52,7 @@ pub(crate) fn options(follow: bool, expression: &str) -> Options {
         stop_at: None,
         calls,
         kill_on_exit: false,
+        leaves_at_exec: false,
         whole: false,
         clock: super::whole::Source::Own,
     }

@@ -97,6 +97,8 @@ pub struct Ended<'a> {
     pub spent: Option<Duration>,
     /// The tool made the result.
     pub injected: bool,
+    /// The tool held the task before or after it.
+    pub delayed: bool,
     /// The task died in it.
     pub cut: bool,
 }
@@ -149,6 +151,9 @@ pub enum What<'a> {
     Stopped(Signal),
     /// It ended. `None`: by another thread's exec.
     Dies(Option<Status>),
+    /// It executes another program, and goes on untraced. Its exec, if that is shown; told with text to views that want calls
+    /// joined.
+    LetGo(Option<CallView<'a>>),
     /// The session is over; the key may be another's from now on.
     Leaves,
 }

@@ -89,13 +89,13 @@ impl View for Shown<'_> {
                 self.view.tell(&tell(What::Begins(call)));
             }
             What::Ends(ended) => {
-                let Ended { outcome, began, injected, cut, .. } = *ended;
+                let Ended { outcome, began, injected, delayed, cut, .. } = *ended;
                 let (rest, result) =
                     if self.needs.arguments { (ended.rest, ended.result) } else { (&b""[..], &b""[..]) };
                 let spent = ended.spent.filter(|_| self.needs.times);
                 let call = self.call(&ended.call);
                 let dump = ended.dump;
-                let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, cut };
+                let ended = Ended { call, outcome, rest, result, dump, began, spent, injected, delayed, cut };
                 self.view.tell(&tell(What::Ends(ended)));
             }
             What::Joins(joined) => self.view.tell(&tell(What::Joins(*joined))),
@@ -111,6 +111,7 @@ impl View for Shown<'_> {
             What::Superseded { by } => self.view.tell(&tell(What::Superseded { by: *by })),
             What::Stopped(signal) => self.view.tell(&tell(What::Stopped(*signal))),
             What::Dies(status) => self.view.tell(&tell(What::Dies(*status))),
+            What::LetGo(_) => {} // nothing is let go while everything is read
             What::Leaves => self.view.tell(&tell(What::Leaves)),
         }
     }
