@@ -40,7 +40,7 @@ pub(crate) fn add(suite: &mut Suite) {
 }
 
 fn solved() -> Outcome {
-    let scratch = Scratch::new(Path::new(env!("CARGO_TARGET_TMPDIR")), "labs", &SOLVED)?;
+    let scratch = Scratch::new(Path::new(env!("CARGO_TARGET_TMPDIR")), &SOLVED)?;
     for (test, page) in PAGES {
         let lines = commands(page);
         let own = format!("cargo test -p conformance --test {test}");
