@@ -86,7 +86,9 @@ fn in_turn() -> Outcome {
         let changed = copy.tree().join("kernel-model/src/abi/flags.rs").metadata()?.modified()?;
         let same = copy.tree().join("README.md").metadata()?.modified()?;
         if let Some((changed_before, same_before)) = before.replace((changed, same)) {
-            ensure(changed > changed_before, || "cargo would take one copy's library for the other's".into())?;
+            ensure(changed > changed_before, || {
+                "cargo would take one copy's library for the other's".into()
+            })?;
             ensure(same == same_before, || "cargo would build everything again".into())?;
         }
     }
