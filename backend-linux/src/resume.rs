@@ -156,6 +156,7 @@ impl Tracee {
                 !into_handler && self.is_before_call(held)
             };
             if into_call {
+                self.step.over_call |= !inside;
                 return Request::Syscall;
             }
         }
@@ -167,7 +168,7 @@ impl Tracee {
                 ) if held.was_stepping => self.step.from_inside,
                 _ => inside,
             };
-        self.step = Step { from_inside, own_flag: own_flag && !inside && signal == 0 };
+        self.step = Step { from_inside, own_flag: own_flag && !inside && signal == 0, over_call: false };
         Request::Step
     }
 

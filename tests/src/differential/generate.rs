@@ -129,14 +129,6 @@ fn unhurried(script: Script) -> Script {
         .collect()
 }
 
-/// Where there may be handlers, steps and calls are not asked for together: see `step-over-sigreturn`, which is open.
-fn apart(script: Script) -> Script {
-    use PtraceFlags as F;
-    let calls = F::STOP_PRE_SYSCALL | F::STOP_POST_SYSCALL | F::EVENT_CLONE;
-    let mask = |mask: F| if mask.contains(F::STOP_SINGLESTEP) { mask - calls } else { mask };
-    script.into_iter().map(|line| Line { mask: mask(line.mask), ..line }).collect()
-}
-
 /// Any scenario.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
     (vec(op(), 0..8), end(), manner(), vec(line(), 1..14), vec(line(), 1..8)).prop_map(
@@ -151,9 +143,6 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
                 child.clear();
             }
             let programs = text(&ops, &end);
-            if programs.contains("sys rt_sigaction") {
-                (main, child) = (apart(main), apart(child));
-            }
             let tracer = Client { name: "tracer".into(), manner, main, child, ..Client::default() };
             Scenario { deferred_signals: true, clients: vec![tracer], programs, ..Scenario::default() }
         },
