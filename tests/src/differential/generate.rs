@@ -95,11 +95,7 @@ fn line() -> impl Strategy<Value = Line> {
     );
     let mask = mask.prop_map(|(a, b, c, d, e, f, g, h, i)| a | b | c | d | e | f | g | h | i);
     let edits = prop_oneof![3 => Just(Vec::new()), 2 => vec(edit(), 1..3)];
-    (edits, mask).prop_map(|(edits, mask): (Vec<Edit>, F)| {
-        // A step with a signal pending: see `step-with-signal-pending`, which is open.
-        let sends = edits.iter().any(|edit| matches!(edit, Edit::Send(_)));
-        Line { edits, mask: if sends { mask - F::STOP_SINGLESTEP } else { mask } }
-    })
+    (edits, mask).prop_map(|(edits, mask)| Line { edits, mask })
 }
 
 fn manner() -> impl Strategy<Value = Manner> {
