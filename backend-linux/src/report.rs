@@ -47,7 +47,7 @@ impl Linux {
             return self.birth(task, event);
         }
         match tracee.report(stop) {
-            Some(Report::Step) => self.disarm(task),
+            Some(Report::Step) if matches!(stop, Stop::Step { .. }) => self.disarm(task),
             Some(report) => Some(self.hold(task, report)),
             None => {
                 self.let_go(task);
@@ -91,6 +91,7 @@ impl Linux {
             // Another stop does not answer it: whoever resumes from that one may still wait for this.
             tracee.asked &= report != Report::Interrupt;
             tracee.demand.remove(Demand::STEP);
+            tracee.step.over_call = false;
         }
         self.watch.peeked.push(task);
         (task, report)
@@ -141,6 +142,18 @@ impl Linux {
 }
 
 impl Tracee {
+    /// At an exit that is not told: the end of a step that was asked for before the call, if there was one. Going on with
+    /// PTRACE_SINGLESTEP would end it an instruction later.
+    fn stepped_over(&mut self) -> Option<Report> {
+        let over = std::mem::take(&mut self.step.over_call) && self.demand.contains(Demand::STEP);
+        if !over {
+            return None;
+        }
+        self.entry_regs = None;
+        self.held()?.stop = Stop::Step { short: false };
+        Some(Report::Step)
+    }
+
     /// The report of a stop, if it is demanded.
     fn report(&mut self, stop: Stop) -> Option<Report> {
         let demanded = |kind: Demand| self.demand.contains(kind);
@@ -149,9 +162,13 @@ impl Tracee {
         let report = match stop {
             Stop::Entry if !self.filter.entry.has(abi, call) => return None,
             Stop::Entry => Report::CallEntry,
-            Stop::Exit { silent: false } if !self.filter.exit.has(abi, call) => return None,
-            Stop::Exit { silent: false } => Report::CallExit,
-            Stop::Exit { silent: true } => return None,
+            Stop::Exit { silent } => {
+                let wanted = demanded(Demand::CALL_EXIT) && self.filter.exit.has(abi, call);
+                if silent || !wanted {
+                    return self.stepped_over();
+                }
+                Report::CallExit
+            }
             Stop::Signal(number) if !self.filter.signal.has(signal(number)) => return None,
             Stop::Signal(_) => Report::Signal,
             // Where nobody wants breakpoints, it is the signal that it raises (R38).

@@ -156,18 +156,23 @@ impl Tracee {
                 !into_handler && self.is_before_call(held)
             };
             if into_call {
+                self.step.over_call |= !inside;
                 return Request::Syscall;
             }
         }
         let own_flag = held.fetch(self.pid).is_ok_and(|regs| regs.eflags & TRAP_FLAG != 0);
-        let from_inside =
-            match held.stop {
-                Stop::Event(
-                    libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE,
-                ) if held.was_stepping => self.step.from_inside,
-                _ => inside,
-            };
-        self.step = Step { from_inside, own_flag: own_flag && !inside && signal == 0 };
+        // Neither a birth nor the trap of an interrupt or a SIGCONT ends a step: the trap of leaving the call, which it has to
+        // go beyond, is still to come (get_signal takes job control's traps first).
+        let from_inside = match held.stop {
+            Stop::Event(libc::PTRACE_EVENT_FORK | libc::PTRACE_EVENT_VFORK | libc::PTRACE_EVENT_CLONE)
+            | Stop::Trap
+                if held.was_stepping =>
+            {
+                self.step.from_inside
+            }
+            _ => inside,
+        };
+        self.step = Step { from_inside, own_flag: own_flag && !inside && signal == 0, over_call: false };
         Request::Step
     }
 

@@ -153,6 +153,8 @@ pub(crate) struct Step {
     pub(crate) from_inside: bool,
     /// The task had set the trap flag itself: the trap is also its own SIGTRAP.
     pub(crate) own_flag: bool,
+    /// It was asked for before a call that runs under PTRACE_SYSCALL, and nothing was told since: it ends with the call.
+    pub(crate) over_call: bool,
 }
 
 impl Tracee {

@@ -190,7 +190,9 @@ fn the_hosts_own_children_are_left_alone() {
 fn spawn_says_why_not() {
     let dir = env!("CARGO_TARGET_TMPDIR");
     let text = format!("{dir}/not-a-program-{}", std::process::id());
-    std::fs::write(&text, "no program\n").unwrap();
+    // Another process writes it: a child that another test starts meanwhile would hold it open, and it would be busy.
+    let wrote = std::process::Command::new("sh").args(["-c", "echo no program >\"$0\"", &text]).status();
+    assert!(wrote.unwrap().success());
     let mut tracer = Tracer::new();
     let mut start = |path: &str| tracer.machine.spawn(&Program::new(path)).map(drop);
     assert_eq!(start("/nonexistent/program"), Err(Error::Other(Errno::ENOENT)));

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::io::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::tracer::own_program;
 
@@ -13,8 +14,8 @@ use crate::tracer::own_program;
 pub struct Kill {
     /// A FIFO that the command writes, and how many bytes of it must have come; 0: none.
     pub after_bytes: (PathBuf, u64),
-    /// Rounds of a counting loop after that.
-    pub after_rounds: u64,
+    /// What passes after that; a command that ends meanwhile is not killed.
+    pub after: Duration,
     /// Where the traced program has written its pid (`guest mark`).
     pub mark: PathBuf,
 }
@@ -43,7 +44,7 @@ pub struct Ended {
     pub stdout: String,
     /// The same.
     pub stderr: String,
-    /// Lines of the supervisor's report by key: `adopted`, `left`, `traced`, `main`, `rounds`, `bytes`.
+    /// Lines of the supervisor's report by key: `adopted`, `left`, `traced`, `main`, `nanoseconds`, `bytes`.
     pub report: BTreeMap<String, Vec<String>>,
 }
 
@@ -78,7 +79,7 @@ impl Cell {
         cell.arg(&report);
         if let Some(kill) = &self.kill {
             cell.arg("--kill").arg(&kill.after_bytes.0).arg(kill.after_bytes.1.to_string());
-            cell.arg(kill.after_rounds.to_string()).arg(&kill.mark);
+            cell.arg(kill.after.as_nanos().to_string()).arg(&kill.mark);
         }
         if let Some((name, value)) = &self.variable {
             cell.env(name, value);

@@ -1,8 +1,10 @@
 //! A static 32-bit program, assembled by hand, so that no 32-bit C library is needed: write, getpid, fork, waitpid, exit
-//! by `int 0x80`. It prints two lines, its child exits with 7, it exits with 42.
+//! by `int 0x80`. It prints two lines, its child exits with 7, it exits with 42. And [`compile`], for those that have gcc's
+//! library for 32 bits, whose calls go by the vdso's `sysenter`.
 
-use std::io::Result;
+use std::io::{Error, Result};
 use std::path::Path;
+use std::process::Command;
 
 use crate::elf::{Class, Segment, write_executable};
 
@@ -16,6 +18,18 @@ const FORK: u32 = 2;
 const WRITE: u32 = 4;
 const WAITPID: u32 = 7;
 const GETPID: u32 = 20;
+
+/// Makes a static 32-bit program of a C file, both in `dir`.
+pub fn compile(dir: &Path, source: &str, program: &str) -> Result<()> {
+    let output = Command::new("gcc")
+        .args(["-m32", "-static", "-pthread", "-o", program, source])
+        .current_dir(dir)
+        .output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(Error::other(format!("gcc -m32: {}", String::from_utf8_lossy(&output.stderr))))
+}
 
 /// Writes the program to `path`.
 pub fn write_program(path: &Path) -> Result<()> {

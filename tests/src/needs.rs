@@ -5,6 +5,7 @@
 
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::OnceLock;
 
 /// Something that may be missing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub enum Need {
     Root,
     /// The kernel runs 32-bit programs.
     I386,
+    /// gcc and a C library for 32-bit programs: Debian's gcc-multilib.
+    GccM32,
     /// The kernel has the Yama module, and it is on.
     Yama,
     /// Pid 2 is a kernel thread: not so in a container.
@@ -30,6 +33,7 @@ impl Need {
             Need::Program(name) => (find_program(name).is_some(), format!("{name} not found")),
             Need::Root => (nix::unistd::geteuid().is_root(), "not root".into()),
             Need::I386 => (runs_i386(), "this kernel runs no 32-bit programs".into()),
+            Need::GccM32 => (compiles_m32(), "gcc -m32 makes no program (gcc-multilib not found)".into()),
             Need::Yama => (yama() > 0, "this kernel has no Yama, or it is off".into()),
             Need::KernelThread => {
                 let thread = crate::procfs::stat(2).is_some_and(|stat| stat.is_kernel_thread());
@@ -42,7 +46,7 @@ impl Need {
 
     /// Can a CI script see to it?
     pub fn installable(self) -> bool {
-        matches!(self, Need::Program(_))
+        matches!(self, Need::Program(_) | Need::GccM32)
     }
 }
 
@@ -65,6 +69,16 @@ fn runs_i386() -> bool {
         Ok(Command::new(path).output()?.status.code() == Some(42))
     };
     run().unwrap_or(false)
+}
+
+fn compiles_m32() -> bool {
+    static COMPILES: OnceLock<bool> = OnceLock::new();
+    let compile = || -> std::io::Result<bool> {
+        let dir = tempfile::tempdir()?;
+        std::fs::write(dir.path().join("probe.c"), "int main(void) { return 0; }\n")?;
+        Ok(crate::i386::compile(dir.path(), "probe.c", "probe").is_ok())
+    };
+    *COMPILES.get_or_init(|| compile().unwrap_or(false))
 }
 
 fn yama() -> u32 {

@@ -2,6 +2,9 @@
 //!
 //! What git tracks is copied, as it is in the working tree, and changed in a directory that goes away; the result is then
 //! brought into a directory that stays, where only files that differ are written. So cargo builds again what has changed.
+//!
+//! All copies have that one directory, in turn. cargo knows packages by their place below the workspace and files by their
+//! times: of two trees that share what they build, the one with the older files would be given the other's libraries.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use libtest_mimic::Failed;
+use nix::fcntl::{Flock, FlockArg};
 
 /// The tree that is copied.
 pub fn root() -> &'static Path {
@@ -20,6 +24,7 @@ pub fn root() -> &'static Path {
 pub struct Scratch {
     tree: PathBuf,
     target: PathBuf,
+    _turn: Flock<fs::File>,
 }
 
 /// What is changed in a copy.
@@ -36,8 +41,8 @@ pub enum Change {
 }
 
 impl Scratch {
-    /// A copy named `name` below `place`, which all copies share for what they build.
-    pub fn new(place: &Path, name: &str, changes: &[Change]) -> Result<Scratch, Failed> {
+    /// A copy below `place`, which all copies share. There is one at a time: this waits until the one before is dropped.
+    pub fn new(place: &Path, changes: &[Change]) -> Result<Scratch, Failed> {
         let staged = tempfile::tempdir()?;
         let files = tracked()?;
         for file in &files {
@@ -53,10 +58,17 @@ impl Scratch {
                 }
             }
         }
-        let scratch = Scratch { tree: place.join(name), target: place.join("target") };
+        let lock = fs::File::create(place.join("copy.lock"))?;
+        let turn = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| errno)?;
+        let scratch = Scratch { tree: place.join("copy"), target: place.join("target"), _turn: turn };
         fs::create_dir_all(&scratch.tree)?;
         sync(staged.path(), &scratch.tree)?;
         Ok(scratch)
+    }
+
+    /// Its root.
+    pub fn tree(&self) -> &Path {
+        &self.tree
     }
 
     /// Runs a line of a document whose first word is `cargo`.

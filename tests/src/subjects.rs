@@ -92,6 +92,16 @@ pub const GUESTS: &[Subject] = &[
         cmd: &["./i386"],
         tasks: Some(2),
     },
+    Subject {
+        name: "gcc_m32",
+        needs: &[Need::Program("gcc"), Need::GccM32, Need::I386],
+        prepare: |dir| {
+            fs::write(dir.join("m32.c"), M32_C)?;
+            crate::i386::compile(dir, "m32.c", "m32")
+        },
+        cmd: &["./m32"],
+        tasks: Some(6),
+    },
 ];
 
 /// Programs of the system.
@@ -121,6 +131,45 @@ pub const TOOLS: &[Subject] = &[
 
 const HELLO_C: &str = r#"#include <stdio.h>
 int main(int argc, char **argv) { for (int i = 1; i < argc; i++) puts(argv[i]); return 40 + argc; }
+"#;
+
+/// Threads, a handler, a sleep, an exec, and death by a signal, with the C library of 32 bits.
+const M32_C: &str = r#"#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+static volatile sig_atomic_t seen;
+static void handle(int signal) { seen += signal == SIGUSR1; }
+static void *work(void *n) { for (int i = 0; i < 20; i++) getppid(); return n; }
+int main(int argc, char **argv) {
+  if (argc > 1) { printf("again, %d\n", (int)sizeof(void *)); return 9; }
+  pthread_t threads[4];
+  long sum = 0;
+  for (long n = 0; n < 4; n++) pthread_create(&threads[n], 0, work, (void *)n);
+  for (int n = 0; n < 4; n++) { void *got; pthread_join(threads[n], &got); sum += (long)got; }
+  signal(SIGUSR1, handle);
+  raise(SIGUSR1);
+  struct stat st;
+  int found = stat("/", &st) == 0 && S_ISDIR(st.st_mode);
+  struct timespec nap = {0, 1000000};
+  int slept = nanosleep(&nap, 0);
+  void *page = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  printf("threads %ld, signals %d, found %d, slept %d, mapped %d\n", sum, (int)seen, found, slept, page != MAP_FAILED);
+  fflush(stdout);
+  int status;
+  pid_t child = fork();
+  if (!child) { execl(argv[0], argv[0], "again", (char *)0); _exit(errno); }
+  waitpid(child, &status, 0);
+  printf("child %d\n", WEXITSTATUS(status));
+  fflush(stdout);
+  kill(getpid(), SIGTERM);
+  return 1;
+}
 "#;
 
 const RUN_PY: &str = r#"import subprocess, sys, threading

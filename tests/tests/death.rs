@@ -1,13 +1,13 @@
 //! `kill -9` of tracefd at random moments: the traced command goes on as if nothing had happened; with `--kill-on-exit`
 //! everything dies. And of an observer (RFC 0006), whose death is to matter no more.
 //!
-//! A moment is so many bytes of trace seen, or so many rounds of a counting loop, drawn by a seeded generator from what
-//! a whole run takes. Only kills that hit while the command was alive and traced count. `TRACEFD_KILLS` asks for more
+//! A moment is so many bytes of trace seen, or so many nanoseconds, drawn by a seeded generator from what a whole run takes. Only kills that hit while the command was alive and traced count. `TRACEFD_KILLS` asks for more
 //! than 200, `TRACEFD_SEED` for other moments.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 use conformance::cell::{Cell, Ended, Kill};
 use conformance::harness::{Outcome, Suite, ensure, same};
@@ -85,8 +85,12 @@ struct Target<'s> {
     rng: Rng,
     untraced: Ended,
     bytes: u64,
-    rounds: u64,
+    nanoseconds: u64,
 }
+
+/// Moments that never come.
+const NEVER: (u64, Duration) = (u64::MAX, Duration::ZERO);
+const NEVER_IN_TIME: (u64, Duration) = (0, Duration::from_secs(1_000_000));
 
 impl Target<'_> {
     fn new(subject: &Subject, tracer: Tracer) -> Result<Target<'_>, std::io::Error> {
@@ -96,11 +100,17 @@ impl Target<'_> {
         let untraced = Cell::at(&dir).run(&subject.prepare(&dir)?)?;
         let name =
             subject.name.bytes().fold(seed(), |sum, byte| sum.wrapping_mul(31).wrapping_add(byte.into()));
-        let mut target =
-            Target { subject, scratch, tracer, rng: Rng::with_seed(name), untraced, bytes: 0, rounds: 0 };
-        // Whole runs: moments that never come.
-        target.bytes = target.run(u64::MAX, 0)?.number("bytes");
-        target.rounds = target.run(0, u64::MAX)?.number("rounds");
+        let mut target = Target {
+            subject,
+            scratch,
+            tracer,
+            rng: Rng::with_seed(name),
+            untraced,
+            bytes: 0,
+            nanoseconds: 0,
+        };
+        target.bytes = target.run(NEVER)?.number("bytes");
+        target.nanoseconds = target.run(NEVER_IN_TIME)?.number("nanoseconds");
         Ok(target)
     }
 
@@ -108,21 +118,20 @@ impl Target<'_> {
         self.scratch.path().join(name)
     }
 
-    fn run(&self, bytes: u64, rounds: u64) -> std::io::Result<Ended> {
+    fn run(&self, moment: (u64, Duration)) -> std::io::Result<Ended> {
         let cmd = self.subject.prepare(&self.path("run"))?;
-        run(self.scratch.path(), &self.path("run"), self.tracer, &cmd, bytes, rounds)
+        run(self.scratch.path(), &self.path("run"), self.tracer, &cmd, moment)
     }
 
     /// Traces and kills at a random moment.
     fn strike(&mut self) -> std::io::Result<Ended> {
         TRIED.fetch_add(1, Relaxed);
-        if self.rng.bool() && self.bytes > 0 {
-            let (bytes, rounds) = (self.rng.u64(1..=self.bytes), self.rng.u64(0..50));
-            self.run(bytes, rounds)
+        let moment = if self.rng.bool() && self.bytes > 0 {
+            (self.rng.u64(1..=self.bytes), self.rng.u64(0..20_000))
         } else {
-            let rounds = self.rng.u64(0..=self.rounds);
-            self.run(0, rounds)
-        }
+            (0, self.rng.u64(0..=self.nanoseconds))
+        };
+        self.run((moment.0, Duration::from_nanos(moment.1)))
     }
 }
 
@@ -132,8 +141,7 @@ fn run(
     dir: &Path,
     tracer: Tracer,
     cmd: &[String],
-    bytes: u64,
-    rounds: u64,
+    (bytes, after): (u64, Duration),
 ) -> std::io::Result<Ended> {
     let mark = scratch.join("mark");
     if mark.exists() {
@@ -143,7 +151,7 @@ fn run(
     marked.extend_from_slice(cmd);
     let fifo = scratch.join("fifo");
     let trace = if bytes > 0 { fifo.clone() } else { scratch.join("trace") };
-    let kill = Kill { after_bytes: (fifo, bytes), after_rounds: rounds, mark };
+    let kill = Kill { after_bytes: (fifo, bytes), after, mark };
     Cell { kill: Some(kill), ..Cell::at(dir) }.run(&tracer(&trace, &marked))
 }
 
@@ -167,7 +175,7 @@ fn goes_on(subject: &Subject, tracer: Tracer, share: u64, hit: &AtomicU64) -> Ou
         if landed(&ended) {
             hit.fetch_add(1, Relaxed);
             hits += 1;
-            let moment = format!("after {} bytes, {} rounds", ended.number("bytes"), ended.number("rounds"));
+            let moment = format!("after {} bytes, {} ns", ended.number("bytes"), ended.number("nanoseconds"));
             same(&format!("status {moment}"), &target.untraced.status, &ended.said("main").join(", "))?;
             let told = |text: &str| beside_windows(subject, text);
             same(&format!("stdout {moment}"), &told(&target.untraced.stdout), &told(&ended.stdout))?;
@@ -227,8 +235,8 @@ fn endless(share: u64) -> Outcome {
     let mut rng = Rng::with_seed(seed());
     for _ in 0..share {
         TRIED.fetch_add(1, Relaxed);
-        let (bytes, rounds) = (rng.u64(40_000..400_000), rng.u64(0..1000));
-        let ended = run(scratch.path(), scratch.path(), TRACE_TO_KILL, &guest, bytes, rounds)?;
+        let moment = (rng.u64(40_000..400_000), Duration::from_nanos(rng.u64(0..300_000)));
+        let ended = run(scratch.path(), scratch.path(), TRACE_TO_KILL, &guest, moment)?;
         nothing_left(&ended)?;
         ensure(landed(&ended), || format!("not traced: {:?}", ended.report))?;
         LANDED_TO_KILL.fetch_add(1, Relaxed);

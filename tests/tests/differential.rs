@@ -21,6 +21,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use nix::sys::resource::{Resource, setrlimit};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestError, TestRng, TestRunner};
 
 /// The worker's directory; set in workers only.
@@ -150,6 +151,81 @@ fn replay(path: &Path) -> Result<(), Failed> {
     }
 }
 
+/// What tracers do in random scenarios: several tracees, waits by O_NONBLOCK and `event:`, every bit, edits of registers and
+/// memory, dups, closes at odd moments.
+const OF_TRACERS: [&str; 35] = [
+    " queue",
+    " exclusive",
+    " experimental",
+    " follow",
+    " shut",
+    "child",
+    " pre",
+    " post",
+    " step",
+    " signal",
+    " break",
+    " exit",
+    " clone",
+    " image",
+    " death",
+    " ignore",
+    " result=",
+    " argument=",
+    " number=",
+    " rbx=",
+    " rewrite",
+    " poke=",
+    " peek",
+    " plant",
+    " restore",
+    " dup",
+    " short",
+    " unknown",
+    " read ",
+    " send=9 ",
+    " send=10 ",
+    " send=18 ",
+    " send=23 ",
+    " close ",
+    " closeafter ",
+];
+/// And what programs do.
+const OF_PROGRAMS: [&str; 14] = [
+    "sys fork",
+    "sys wait4",
+    "sys pipe",
+    "sys kill",
+    "sys rt_sigaction",
+    "sys rt_sigprocmask",
+    "sys mprotect",
+    "sys execve",
+    "int3",
+    "call tick",
+    ", default,",
+    ", ignore,",
+    ", once,",
+    ", nest,",
+];
+
+/// Each of these is in one scenario of fifty at least: what is not made is not compared.
+fn complete() -> Result<(), Failed> {
+    const CASES: usize = 300;
+    let mut runner = TestRunner::deterministic();
+    let mut found = std::collections::BTreeMap::<&str, usize>::new();
+    for _ in 0..CASES {
+        let text = scenario().new_tree(&mut runner)?.current().to_string();
+        let (tracer, programs) = text.split_once("program main").ok_or("no program")?;
+        for (parts, text) in [(&OF_TRACERS[..], tracer), (&OF_PROGRAMS[..], programs)] {
+            for part in parts {
+                *found.entry(part).or_default() += usize::from(text.contains(part));
+            }
+        }
+    }
+    found.retain(|_, times| *times < CASES / 50);
+    if found.is_empty() { Ok(()) } else { Err(format!("rare among {CASES}: {found:?}").into()) }
+}
+
 /// Random ones, until the machines differ.
 fn explore() -> Result<(), Failed> {
     let in_ci = std::env::var_os("CI").is_some();
@@ -224,6 +300,7 @@ fn main() -> ExitCode {
             Err(error) => trials.push(Trial::test(kind, move || Err(error.to_string().into()))),
         }
     }
+    trials.push(Trial::test("differential::random_scenarios_have_everything", complete));
     trials.push(Trial::test("differential::random_scenarios_agree", explore));
     libtest_mimic::run(&Arguments::from_args(), trials).exit_code()
 }

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 
 use backend_linux::Linux;
 use conformance::cell::{Cell, Ended};
+use conformance::elf::write_program;
 use conformance::harness::{Outcome, Suite, ensure, same};
 use conformance::needs::Need;
 use conformance::tracer::{own_program, tracing};
@@ -67,7 +68,7 @@ fn torture(name: &str, args: &[&str], options: &[&str]) -> Outcome {
     let dir = scratch.path();
     // Another user must get through to it.
     std::fs::set_permissions(dir, PermissionsExt::from_mode(0o755))?;
-    std::fs::copy(own_program("guest"), dir.join("set-uid"))?;
+    write_program(&dir.join("set-uid"), &std::fs::read(own_program("guest"))?)?;
     std::fs::set_permissions(dir.join("set-uid"), PermissionsExt::from_mode(0o4755))?;
     let untraced = run(dir, args, None)?;
     let traced = run(dir, args, Some(options))?;

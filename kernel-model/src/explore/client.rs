@@ -83,6 +83,9 @@ impl World {
 
     /// Whether the kernel still has to learn that this task was born: nobody can know its pid by then.
     fn is_unheard_of(&self, pid: Pid) -> bool {
+        if self.heard.contains(&pid) {
+            return false;
+        }
         let held = self.sim().look(pid).is_some_and(|look| look.held.is_some());
         held && self.sim().is_announced(pid) && self.kernel.stops().iter().all(|(other, _)| *other != pid)
     }
@@ -105,6 +108,7 @@ impl World {
             (Act::Spawn { program, task }, _) => {
                 let answer = self.kernel.spawn(id, &Program::new(program.as_str()));
                 if let Ok(pid) = answer {
+                    self.heard.insert(pid);
                     self.call_it(pid, task);
                 }
                 self.next(n, answer.map(drop))
@@ -113,6 +117,9 @@ impl World {
                 self.die(setup, n);
                 "its handles close".into()
             }
+            (Act::Await, _) => self.await_queue(n),
+            // Passed before they are met: see below.
+            (Act::Goto { .. } | Act::Label { .. }, _) => self.next(n, Ok(())),
             (_, None) => self.next(n, Err(Errno::ESRCH)),
             (Act::Open { flags, .. }, Some(pid)) => self.open(setup, n, pid, *flags),
             (Act::Write { mask, .. }, Some(pid)) => self.write(setup, n, pid, *mask),
@@ -127,12 +134,23 @@ impl World {
             },
             (Act::Regs { .. }, Some(pid)) => self.regs(n, pid),
             (Act::Read { .. }, Some(pid)) => self.read(setup, n, pid, woken)?,
+            (Act::Take { none, gone, .. }, Some(pid)) => {
+                self.take(setup, n, pid, (none.as_deref(), gone.as_deref()))?
+            }
             (Act::Serve { mask, .. }, Some(pid)) => self.serve(setup, n, pid, *mask, woken)?,
         };
         if let Waits::On(waiter) = woken {
             self.kernel.finish(waiter);
         }
+        self.settle(setup, n);
         Ok(answer)
+    }
+
+    /// Labels and gotos are no moves of their own.
+    pub(super) fn settle(&mut self, setup: &Setup, n: usize) {
+        let acts = &setup.scenario().clients[n];
+        let party = &mut self.parties[n];
+        party.at = acts.settle(party.at).unwrap_or(acts.acts.len());
     }
 
     pub(super) fn next(&mut self, n: usize, answer: Answer<()>) -> String {

@@ -1,4 +1,4 @@
-//! Operations that may wait: reads of a `trace` handle, with or without a queue, and of registers.
+//! Operations that may wait: reads of a `trace` handle, with or without a queue, of the queue itself, and of registers.
 
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -11,7 +11,7 @@ use crate::abi::{
 use crate::kernel::{ClientId, Session, Step};
 use crate::scheme::Fd;
 
-/// Records that one read may give.
+/// Records that one read may give; `take` has room for one.
 const RECORDS: usize = 4;
 
 /// What came of a read.
@@ -48,6 +48,18 @@ impl World {
         !party.queued
     }
 
+    /// `await`.
+    pub(super) fn await_queue(&mut self, n: usize) -> String {
+        if self.parties[n].queue.is_none() {
+            return self.next(n, Err(Errno::EBADF));
+        }
+        if !self.next_report(n) {
+            return "waits".into();
+        }
+        self.next(n, Ok(()));
+        "the queue says to look".into()
+    }
+
     pub(super) fn regs(&mut self, n: usize, pid: Pid) -> String {
         let party = &self.parties[n];
         let Some(id) = party.id else { return String::new() };
@@ -72,15 +84,30 @@ impl World {
         }
     }
 
+    /// As a client with a queue reads: it looks first, and waits for a report if there is nothing.
     fn fetch(&mut self, setup: &Setup, n: usize, pid: Pid, woken: Waits) -> Result<Answer<Got>, Violation> {
-        let (id, fd) = match self.handle(n, pid) {
-            Ok(handle) => handle,
-            Err(errno) => return Ok(Err(errno)),
-        };
         // A report of the queue says that there may be something, no more.
         if std::mem::take(&mut self.parties[n].queued) && !self.next_report(n) {
             return Ok(Ok(Got::Waits));
         }
+        let got = self.look(setup, n, pid, woken, RECORDS)?;
+        let again = matches!(got, Ok(Got::Again)) && self.parties[n].queue.is_some();
+        Ok(if again && !self.next_report(n) { Ok(Got::Waits) } else { got })
+    }
+
+    /// One read of up to so many records.
+    fn look(
+        &mut self,
+        setup: &Setup,
+        n: usize,
+        pid: Pid,
+        woken: Waits,
+        room: usize,
+    ) -> Result<Answer<Got>, Violation> {
+        let (id, fd) = match self.handle(n, pid) {
+            Ok(handle) => handle,
+            Err(errno) => return Ok(Err(errno)),
+        };
         let before = self.kernel.session(id, fd);
         let over = |session: Session| session.gone && session.queued == 0;
         if setup.breaks(Quirk::F8) && woken == Waits::No && before.is_some_and(over) {
@@ -88,7 +115,7 @@ impl World {
             return Ok(Ok(Got::Waits));
         }
         let mut buf = [0; RECORDS * PtraceEvent::SIZE];
-        let size = match self.kernel.read(id, fd, &mut buf) {
+        let size = match self.kernel.read(id, fd, &mut buf[..room * PtraceEvent::SIZE]) {
             Step::Wait(waiter) => {
                 self.parties[n].waits = Waits::On(waiter);
                 return Ok(Ok(Got::Waits));
@@ -100,8 +127,7 @@ impl World {
             }
             Step::Done(Err(Errno::EAGAIN)) => {
                 self.ledger.nothing_due(pid, &self.name(pid))?;
-                let waits = self.parties[n].queue.is_some() && !self.next_report(n);
-                return Ok(Ok(if waits { Got::Waits } else { Got::Again }));
+                return Ok(Ok(Got::Again));
             }
             Step::Done(Err(errno)) => return Ok(Err(errno)),
         };
@@ -143,6 +169,31 @@ impl World {
             }
             Err(errno) => self.next(n, Err(errno)),
         })
+    }
+
+    /// `take`.
+    pub(super) fn take(
+        &mut self,
+        setup: &Setup,
+        n: usize,
+        pid: Pid,
+        (none, gone): (Option<&str>, Option<&str>),
+    ) -> Result<String, Violation> {
+        let got = match self.look(setup, n, pid, Waits::No, 1)? {
+            Ok(Got::Waits) => return Ok("waits".into()),
+            Ok(got) => got,
+            Err(errno) => return Ok(self.next(n, Err(errno))),
+        };
+        self.next(n, Ok(()));
+        let label = match got {
+            Got::Gone => gone,
+            Got::Again | Got::Nothing => none,
+            Got::Records(_) | Got::Waits => None,
+        };
+        if let Some(place) = label.and_then(|label| setup.scenario().clients[n].place(label)) {
+            self.parties[n].at = place;
+        }
+        Ok(text(&got))
     }
 
     pub(super) fn serve(

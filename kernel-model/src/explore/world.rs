@@ -1,6 +1,6 @@
 //! [`World`]: one moment of a scenario, what can happen in it, and what it becomes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -28,6 +28,8 @@ pub struct World {
     events: u64,
     /// Of every task there ever was.
     names: BTreeMap<Pid, Arc<str>>,
+    /// Tasks that the kernel started, or was told of: what is on its way about them keeps nobody from using them.
+    pub(super) heard: BTreeSet<Pid>,
     /// Children that each task made.
     births: BTreeMap<Pid, u32>,
     pub(super) ledger: Ledger,
@@ -51,8 +53,11 @@ impl World {
         let caller = World::caller(&mut kernel);
         let parties = setup.scenario.clients.iter().map(|_| Party::new(kernel.client(caller))).collect();
         let events = u64::MAX.checked_shr(64 - setup.scenario.events.len() as u32).unwrap_or(0);
-        let (names, births) = (BTreeMap::new(), BTreeMap::new());
-        World { kernel, parties, events, names, births, ledger: Ledger::default(), nobody: None }
+        let (names, births, heard) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        let mut world =
+            World { kernel, parties, events, names, heard, births, ledger: Ledger::default(), nobody: None };
+        (0..world.parties.len()).for_each(|n| world.settle(setup, n));
+        world
     }
 
     pub(super) fn caller(kernel: &mut Kernel<Sim>) -> Caller {
@@ -241,6 +246,9 @@ impl World {
         let held = self.session_of(pid).is_some_and(|session| session.held);
         if setup.told {
             told.push(format!("the kernel learns that {name} {}", self.report_text(report)));
+        }
+        if let Report::Born { pid, .. } = report {
+            self.heard.insert(pid);
         }
         self.ledger.report(pid, &name, held, report)?;
         // It is there, so nothing waits and nothing runs.

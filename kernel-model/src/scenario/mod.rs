@@ -70,6 +70,25 @@ impl Client {
     pub fn is_scripted(&self) -> bool {
         !self.main.is_empty() || !self.child.is_empty() || self.acts.is_empty()
     }
+
+    /// Where a label is, among the acts.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.acts.iter().position(|act| matches!(act, Act::Label { label } if label == name))
+    }
+
+    /// The next act from a place on that does something: labels are passed and gotos followed. `None` where they lead round
+    /// and round.
+    pub fn settle(&self, mut at: usize) -> Option<usize> {
+        for _ in 0..=self.acts.len() {
+            match self.acts.get(at) {
+                Some(Act::Label { .. }) => at += 1,
+                // A label that is nowhere was refused when the text was read.
+                Some(Act::Goto { label }) => at = self.place(label)?,
+                _ => return Some(at),
+            }
+        }
+        None
+    }
 }
 
 /// How a client opens and waits.
@@ -158,6 +177,27 @@ pub enum Act {
     },
     /// Dies: everything of it closes.
     Die,
+    /// Waits until the client's `event:` has a report, and takes it, whichever handle it is about.
+    Await,
+    /// Reads one record, and does not wait for it.
+    Take {
+        /// Whose handle.
+        task: String,
+        /// The label to go on at if there is none.
+        none: Option<String>,
+        /// The label to go on at if the task has ended, and all was read.
+        gone: Option<String>,
+    },
+    /// Goes on at a label. Takes no time.
+    Goto {
+        /// Which.
+        label: String,
+    },
+    /// A place to go on at.
+    Label {
+        /// Its name, among those of the client.
+        label: String,
+    },
 }
 
 impl Act {
@@ -168,13 +208,24 @@ impl Act {
             | Act::Open { task, .. }
             | Act::Write { task, .. }
             | Act::Read { task }
+            | Act::Take { task, .. }
             | Act::Serve { task, .. }
             | Act::Close { task }
             | Act::Regs { task }
             | Act::Kill { task, .. }
             | Act::Wait { task } => Some(task),
-            Act::Die => None,
+            Act::Die | Act::Await | Act::Goto { .. } | Act::Label { .. } => None,
         }
+    }
+
+    /// The labels it may go on at.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        let (first, second) = match self {
+            Act::Take { none, gone, .. } => (none.as_ref(), gone.as_ref()),
+            Act::Goto { label } => (Some(label), None),
+            _ => (None, None),
+        };
+        first.into_iter().chain(second).map(String::as_str)
     }
 }
 

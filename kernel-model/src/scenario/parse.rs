@@ -141,8 +141,31 @@ fn finish(scenario: Scenario, programs: &[String]) -> Parsed<Scenario> {
             return Err(format!("`{act}`: there is no such program"));
         }
     }
+    scenario.clients.iter().try_for_each(led)?;
     known(&scenario)?;
     Ok(scenario)
+}
+
+/// Every label that is gone to is there, once, and what waits by a queue has one.
+fn led(client: &Client) -> Parsed<()> {
+    for (place, act) in client.acts.iter().enumerate() {
+        if let Some(label) = act.labels().find(|label| client.place(label).is_none()) {
+            return Err(format!("`{act}`: client {} has no label `{label}`", client.name));
+        }
+        match act {
+            Act::Label { label } if client.place(label) != Some(place) => {
+                return Err(format!("client {} has two labels `{label}`", client.name));
+            }
+            Act::Goto { .. } if client.settle(place).is_none() => {
+                return Err(format!("`{act}`: client {} would go round and round", client.name));
+            }
+            Act::Await | Act::Take { .. } if !client.manner.queue => {
+                return Err(format!("`{act}`: this is for a client that is `queue`"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Every task that is named is spawned by somebody, or descends from one that is.
@@ -228,8 +251,25 @@ fn act(first: &str, words: &[&str]) -> Parsed<Act> {
             Act::Kill { task, signal }
         }
         "die" => Act::Die,
+        "await" if words.is_empty() => Act::Await,
+        "take" => take(words)?,
+        "goto" => Act::Goto { label: one(words, "a label")? },
+        "label" => Act::Label { label: one(words, "a name")? },
         other => return Err(format!("`{other}` is nothing that a client does")),
     })
+}
+
+fn take(words: &[&str]) -> Parsed<Act> {
+    let (task, words) = words.split_first().ok_or("take needs a task")?;
+    let (mut none, mut gone) = (None, None);
+    for pair in words.chunks(2) {
+        match pair {
+            ["none", label] => none = Some((*label).into()),
+            ["gone", label] => gone = Some((*label).into()),
+            _ => return Err("it is `take TASK`, and perhaps `none LABEL` and `gone LABEL`".into()),
+        }
+    }
+    Ok(Act::Take { task: (*task).into(), none, gone })
 }
 
 fn one(words: &[&str], what: &str) -> Parsed<String> {

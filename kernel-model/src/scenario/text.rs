@@ -105,6 +105,18 @@ impl Display for Act {
             Act::Regs { task } => write!(f, "regs {task}"),
             Act::Wait { task } => write!(f, "wait {task}"),
             Act::Die => f.write_str("die"),
+            Act::Await => f.write_str("await"),
+            Act::Take { task, none, gone } => {
+                write!(f, "take {task}")?;
+                for (word, label) in [("none", none), ("gone", gone)] {
+                    if let Some(label) = label {
+                        write!(f, " {word} {label}")?;
+                    }
+                }
+                Ok(())
+            }
+            Act::Goto { label } => write!(f, "goto {label}"),
+            Act::Label { label } => write!(f, "label {label}"),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Lab 2: counts the children of several workers, and looks after each birth where the next worker is. Sometimes it never
-//! comes back: schedule.txt is the shortest run known in which it does not.
+//! comes back. census.scenario is a model of it, and lost.schedule the shortest order in which that hangs.
 
 use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceFlags};
 use kernel_model::client::{EventQueue, Trace};

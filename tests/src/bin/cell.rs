@@ -1,4 +1,4 @@
-//! The supervisor of a cell: `cell REPORT [--kill FIFO BYTES ROUNDS MARK] [--user UID] -- CMD…`.
+//! The supervisor of a cell: `cell REPORT [--kill FIFO BYTES NANOSECONDS MARK] [--user UID] -- CMD…`.
 //!
 //! It adopts what its command leaves behind, waits until nothing is left, and writes one line per fact to REPORT:
 //! `status` of the command, `main` (of the process that MARK names) and `adopted` (of every other one), `traced yes` if
@@ -14,7 +14,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use conformance::{procfs, sys};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll, ppoll};
+use nix::sys::time::TimeSpec;
 
 /// Only a failure reaches it: the command hangs, or left something that does.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -30,7 +31,7 @@ struct Options {
 struct Kill {
     fifo: String,
     bytes: u64,
-    rounds: u64,
+    after: Duration,
     mark: String,
 }
 
@@ -44,8 +45,9 @@ fn main() {
         let mut value = || next().expect("a value");
         match word.as_str() {
             "--kill" => {
-                let (fifo, bytes, rounds) = (value(), number(&value()), number(&value()));
-                options.kill = Some(Kill { fifo, bytes, rounds, mark: value() });
+                let (fifo, bytes) = (value(), number(&value()));
+                let after = Duration::from_nanos(number(&value()));
+                options.kill = Some(Kill { fifo, bytes, after, mark: value() });
             }
             "--user" => options.user = Some(number(&value()) as u32),
             _ => {
@@ -83,7 +85,7 @@ fn supervise(options: &Options, cmd: &[String]) -> Result<String> {
     let mut main = None;
     if let Some(kill) = &options.kill {
         let moment = await_moment(child, kill, fifo)?;
-        let _ = writeln!(facts, "bytes {}\nrounds {}", moment.bytes, moment.rounds);
+        let _ = writeln!(facts, "bytes {}\nnanoseconds {}", moment.bytes, moment.after.as_nanos());
         main = std::fs::read_to_string(&kill.mark).ok().and_then(|text| text.parse::<i32>().ok());
         let traced = main.is_some_and(|pid| {
             procfs::stat(pid).is_some_and(|stat| stat.state != 'Z')
@@ -100,15 +102,14 @@ fn supervise(options: &Options, cmd: &[String]) -> Result<String> {
 
 struct Moment {
     bytes: u64,
-    rounds: u64,
+    after: Duration,
     ended: bool,
 }
 
-/// Reads the FIFO until enough has come, then counts. Stops early if the command ends.
+/// Reads the FIFO until enough has come, then lets time pass. Stops early if the command ends.
 fn await_moment(child: i32, kill: &Kill, fifo: Option<File>) -> Result<Moment> {
     let pidfd = sys::pidfd(child)?;
-    let ended = |limit| -> Result<bool> { readable(pidfd.as_fd(), limit) };
-    let mut moment = Moment { bytes: 0, rounds: 0, ended: false };
+    let mut moment = Moment { bytes: 0, after: Duration::ZERO, ended: false };
     if let Some(mut fifo) = fifo {
         let mut buf = [0; 4096];
         while moment.bytes < kill.bytes && !moment.ended {
@@ -117,31 +118,32 @@ fn await_moment(child: i32, kill: &Kill, fifo: Option<File>) -> Result<Moment> {
             match fifo.read(&mut buf) {
                 Ok(n) => moment.bytes += n as u64,
                 // Nothing to read, so it was the command's end that was reported.
-                Err(_) => moment.ended = ended(PollTimeout::ZERO)?,
+                Err(_) => moment.ended = readable(pidfd.as_fd(), Some(Duration::ZERO))?,
             }
         }
         // What is still written must not block the command before its end.
         std::thread::spawn(move || drain(fifo));
     }
-    while moment.rounds < kill.rounds && !moment.ended {
-        moment.ended = ended(PollTimeout::ZERO)?;
-        moment.rounds += 1;
-    }
+    // Asleep: a loop that counts would take a core from tracer and tracees, which need it thousands of times for short.
+    nix::sys::prctl::set_timerslack(1)?;
+    let start = Instant::now();
+    moment.ended = moment.ended || readable(pidfd.as_fd(), Some(kill.after))?;
+    moment.after = start.elapsed();
     Ok(moment)
 }
 
 fn drain(mut fifo: File) {
     let mut buf = [0; 4096];
     loop {
-        if readable(fifo.as_fd(), PollTimeout::NONE).is_err() || fifo.read(&mut buf).is_err() {
+        if readable(fifo.as_fd(), None).is_err() || fifo.read(&mut buf).is_err() {
             return;
         }
     }
 }
 
-fn readable(fd: BorrowedFd, limit: PollTimeout) -> Result<bool> {
+fn readable(fd: BorrowedFd, limit: Option<Duration>) -> Result<bool> {
     let mut fds = [PollFd::new(fd, PollFlags::POLLIN)];
-    Ok(poll(&mut fds, limit)? > 0)
+    Ok(ppoll(&mut fds, limit.map(TimeSpec::from_duration), None)? > 0)
 }
 
 /// Waits for everything below this process. At the deadline, kills what is left and says so.

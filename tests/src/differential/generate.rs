@@ -95,11 +95,7 @@ fn line() -> impl Strategy<Value = Line> {
     );
     let mask = mask.prop_map(|(a, b, c, d, e, f, g, h, i)| a | b | c | d | e | f | g | h | i);
     let edits = prop_oneof![3 => Just(Vec::new()), 2 => vec(edit(), 1..3)];
-    (edits, mask).prop_map(|(edits, mask): (Vec<Edit>, F)| {
-        // A step with a signal pending: see `step-with-signal-pending`, which is open.
-        let sends = edits.iter().any(|edit| matches!(edit, Edit::Send(_)));
-        Line { edits, mask: if sends { mask - F::STOP_SINGLESTEP } else { mask } }
-    })
+    (edits, mask).prop_map(|(edits, mask)| Line { edits, mask })
 }
 
 fn manner() -> impl Strategy<Value = Manner> {
@@ -129,14 +125,6 @@ fn unhurried(script: Script) -> Script {
         .collect()
 }
 
-/// Where there may be handlers, steps and calls are not asked for together: see `step-over-sigreturn`, which is open.
-fn apart(script: Script) -> Script {
-    use PtraceFlags as F;
-    let calls = F::STOP_PRE_SYSCALL | F::STOP_POST_SYSCALL | F::EVENT_CLONE;
-    let mask = |mask: F| if mask.contains(F::STOP_SINGLESTEP) { mask - calls } else { mask };
-    script.into_iter().map(|line| Line { mask: mask(line.mask), ..line }).collect()
-}
-
 /// Any scenario.
 pub fn scenario() -> impl Strategy<Value = Scenario> {
     (vec(op(), 0..8), end(), manner(), vec(line(), 1..14), vec(line(), 1..8)).prop_map(
@@ -151,9 +139,6 @@ pub fn scenario() -> impl Strategy<Value = Scenario> {
                 child.clear();
             }
             let programs = text(&ops, &end);
-            if programs.contains("sys rt_sigaction") {
-                (main, child) = (apart(main), apart(child));
-            }
             let tracer = Client { name: "tracer".into(), manner, main, child, ..Client::default() };
             Scenario { deferred_signals: true, clients: vec![tracer], programs, ..Scenario::default() }
         },

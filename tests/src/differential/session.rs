@@ -276,7 +276,9 @@ impl<'h> Session<'h> {
         let line = self.line();
         let cause = self.last.cause();
         let free = matches!(cause, PRE | POST) && self.is_free(&self.regs()?);
-        let skips = line.mask.contains(IGNORE) && free && cause == PRE;
+        // Who closes writes no mask, and the call is made: with a number that each machine knows.
+        let closes = line.edits.contains(&Edit::Close);
+        let skips = line.mask.contains(IGNORE) && free && cause == PRE && !closes;
         if skips {
             // A skipped call gives the number that was in rax (R30): each machine's own, unless it is written.
             self.renumbered.push(self.last.e);

@@ -19,6 +19,7 @@ pub(crate) fn add(suite: &mut Suite) {
     suite.test("howto_touches_few_lines_of_others", &[], size);
     suite.test("howto_names_every_file_of_the_patch", &[], files);
     suite.test("howto_applies_and_passes", &[Need::Program("git")], passes);
+    suite.test("copies_in_turn_are_built_anew", &[Need::Program("git")], in_turn);
 }
 
 /// A file of the patch.
@@ -76,12 +77,30 @@ fn files() -> Outcome {
     })
 }
 
+/// What differs between two copies is newer in the second, also if it is as it was before the first.
+fn in_turn() -> Outcome {
+    let place = tempfile::tempdir()?;
+    let mut before = None;
+    for changes in [&[Change::Patch(PATCH)][..], &[], &[Change::Patch(PATCH)]] {
+        let copy = Scratch::new(place.path(), changes)?;
+        let changed = copy.tree().join("kernel-model/src/abi/flags.rs").metadata()?.modified()?;
+        let same = copy.tree().join("README.md").metadata()?.modified()?;
+        if let Some((changed_before, same_before)) = before.replace((changed, same)) {
+            ensure(changed > changed_before, || {
+                "cargo would take one copy's library for the other's".into()
+            })?;
+            ensure(same == same_before, || "cargo would build everything again".into())?;
+        }
+    }
+    Ok(())
+}
+
 fn passes() -> Outcome {
     let guide = fs::read_to_string(root().join(GUIDE))?;
     let lines = commands(&guide);
     ensure(lines.first() == Some(&format!("git apply {PATCH}").as_str()), || format!("{lines:?}"))?;
     let place = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let scratch = Scratch::new(place, "howto", &[Change::Patch(PATCH)])?;
+    let scratch = Scratch::new(place, &[Change::Patch(PATCH)])?;
     let mut told = String::new();
     for line in lines.iter().filter(|line| line.starts_with("cargo ")) {
         told += &scratch.must(line)?;

@@ -1,10 +1,11 @@
 //! The rules of RFC 0009, each on real programs.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use conformance::elf::write_program;
 use conformance::harness::{Outcome, Suite, ensure};
 use conformance::needs::Need;
 use conformance::tracer::{own_program, tracefd};
@@ -146,12 +147,12 @@ fn names(place: &Place) -> Outcome {
         "exec 7</tracefd-x/f; readlink /proc/self/fd/7 /proc/$$/fd/7",
         "/tracefd-x/f\n/tracefd-x/f\n",
     )?;
-    fs::copy("/bin/cat", place.dir.join("x/cat"))?;
+    copy("/bin/cat", &place.dir.join("x/cat"))?;
     place.says(
         "/tracefd-x/cat /proc/self/maps | grep -c ' /tracefd-x/cat$' | sed 's/[1-9]/some/'",
         "some\n",
     )?;
-    fs::copy("/bin/readlink", place.dir.join("x/rl"))?;
+    copy("/bin/readlink", &place.dir.join("x/rl"))?;
     place.says("/tracefd-x/rl /proc/self/exe", "/tracefd-x/rl\n")
 }
 
@@ -176,13 +177,16 @@ fn rights(place: &Place) -> Outcome {
 }
 
 fn program(path: &Path, text: &str) -> std::io::Result<()> {
-    fs::write(path, text)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+    write_program(path, text.as_bytes())
+}
+
+fn copy(from: &str, to: &Path) -> std::io::Result<()> {
+    write_program(to, &fs::read(from)?)
 }
 
 fn scripts(place: &Place) -> Outcome {
     program(&place.dir.join("x/s"), "#!/bin/sh\necho \"$0 $*\"\n")?;
-    fs::copy("/bin/echo", place.dir.join("x/echo"))?;
+    copy("/bin/echo", &place.dir.join("x/echo"))?;
     program(&place.dir.join("by-mount"), "#!/tracefd-x/echo -n  two words\n")?;
     place.says("/tracefd-x/s a; cd /tracefd-x && ./s b", "/tracefd-x/s a\n./s b\n")?;
     place.says("./by-mount c", "-n  two words ./by-mount c\n")?;
@@ -199,7 +203,7 @@ fn loader(place: &Place) -> Outcome {
     for file in files.chain(["/bin/echo", "/bin/readlink"]) {
         let to = root.join(&file[1..]);
         fs::create_dir_all(to.parent().expect("not the root"))?;
-        fs::copy(file, to)?;
+        copy(file, &to)?;
     }
     // `ldd readlink` may name more than `ldd echo` does.
     let more = Command::new("ldd").arg("/bin/readlink").output()?;
@@ -207,7 +211,7 @@ fn loader(place: &Place) -> Outcome {
     {
         let to = root.join(&file[1..]);
         fs::create_dir_all(to.parent().expect("not the root"))?;
-        fs::copy(file, to)?;
+        copy(file, &to)?;
     }
     let root = root.to_str().expect("UTF-8");
     let output = place.run(&["-r", root, "-w", "/"], &["/bin/echo", "it", "runs"])?;
