@@ -164,7 +164,7 @@ fn dates_follow_the_calendar() {
 fn every_decoder_has_its_own_name_and_a_call_that_uses_it() {
     let linux = Calls::linux();
     let used = |name: &str| {
-        let arguments = linux.tables().iter().flat_map(Table::iter).flat_map(|call| &call.arguments);
+        let arguments = linux.tables().iter().flat_map(Table::iter).flat_map(|call| call.arguments.iter());
         arguments.into_iter().any(|argument| match argument.kind {
             Kind::By(decoder) | Kind::Filled(decoder) | Kind::Late(decoder) => decoder.name == name,
             _ => false,

@@ -5,6 +5,9 @@
 
 pub mod flags;
 
+use std::ops::Deref;
+use std::sync::OnceLock;
+
 use crate::decode::{self, Decoder};
 use flags::Names;
 
@@ -172,6 +175,27 @@ pub struct Argument {
     pub name: &'static str,
 }
 
+/// The arguments of a call. Their text is read when somebody first looks: most calls of a table are never made.
+#[derive(Debug)]
+pub struct Arguments {
+    text: &'static str,
+    read: OnceLock<Box<[Argument]>>,
+}
+
+impl Arguments {
+    fn known(all: Box<[Argument]>) -> Arguments {
+        Arguments { text: "", read: OnceLock::from(all) }
+    }
+}
+
+impl Deref for Arguments {
+    type Target = [Argument];
+
+    fn deref(&self) -> &[Argument] {
+        self.read.get_or_init(|| parse_arguments(self.text))
+    }
+}
+
 /// One system call.
 #[derive(Debug)]
 pub struct Call {
@@ -184,7 +208,7 @@ pub struct Call {
     /// How its result is shown.
     pub result: Outcome,
     /// At most six.
-    pub arguments: Box<[Argument]>,
+    pub arguments: Arguments,
 }
 
 impl Call {
@@ -249,14 +273,18 @@ fn parse_line(line: &'static str) -> Option<Call> {
     let mut fields = line.split('\t');
     let mut field = || fields.next();
     let (number, name, groups, result, arguments) = (field()?, field()?, field()?, field()?, field()?);
-    let arguments = arguments
-        .split_whitespace()
-        .map(|argument| {
-            let (kind, name) = argument.split_once(':')?;
-            Some(Argument { kind: Kind::parse(kind)?, name })
-        })
-        .collect::<Option<Box<[_]>>>()?;
+    let arguments = Arguments { text: arguments, read: OnceLock::new() };
     Some(Call { number: number.parse().ok()?, name, groups, result: Outcome::parse(result)?, arguments })
+}
+
+/// Panics if one is not what it should be; a test reads those of all calls.
+fn parse_arguments(text: &'static str) -> Box<[Argument]> {
+    let parse = |argument: &'static str| {
+        let (kind, name) = argument.split_once(':')?;
+        Some(Argument { kind: Kind::parse(kind)?, name })
+    };
+    let all = text.split_whitespace().map(parse).collect::<Option<_>>();
+    all.unwrap_or_else(|| panic!("bad arguments in a call table: {text}"))
 }
 
 /// The calls of a machine: one table per ABI, in the order of `PtraceEvent::f`: its own, then its 32-bit one.
@@ -281,12 +309,13 @@ impl Calls {
         for (number, name, letters) in calls {
             let model = linux.iter().find(|call| call.name == name);
             let arguments = match model {
-                Some(model) if model.arguments.len() == letters.len() => model.arguments.clone(),
+                Some(model) if model.arguments.len() == letters.len() => Box::from(&*model.arguments),
                 _ => letters
                     .chars()
                     .map(|letter| Argument { kind: Kind::of_letter(letter), name: "" })
                     .collect(),
             };
+            let arguments = Arguments::known(arguments);
             let (groups, result) = model.map_or(("-", Outcome::Number), |call| (call.groups, call.result));
             table.insert(Call { number, name, groups, result, arguments });
         }

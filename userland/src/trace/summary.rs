@@ -116,6 +116,9 @@ pub struct Layout {
     pub order: Order,
 }
 
+/// Longer calls count as this long.
+const LONGEST: Duration = Duration::from_secs(3600);
+
 struct Row {
     name: Cow<'static, str>,
     calls: u64,
@@ -129,8 +132,8 @@ struct Row {
 
 impl Row {
     fn new(name: Cow<'static, str>) -> Row {
-        // The bounds are constants that the constructor accepts; longer calls count as the longest, an hour.
-        let times = Histogram::new_with_bounds(1, 3_600_000_000_000, 2).expect("valid bounds");
+        // A constant that the constructor accepts. It grows with the longest time: most calls are short.
+        let times = Histogram::new(2).expect("a valid number of digits");
         let (total, min, max) = (Duration::ZERO, Duration::MAX, Duration::ZERO);
         Row { name, calls: 0, errors: 0, total, min, max, times }
     }
@@ -141,7 +144,7 @@ impl Row {
         self.total += spent;
         self.min = self.min.min(spent);
         self.max = self.max.max(spent);
-        self.times.saturating_record(spent.as_nanos() as u64);
+        let _ = self.times.record(spent.min(LONGEST).as_nanos() as u64);
     }
 
     fn merge(&mut self, other: &Row) {
@@ -150,7 +153,7 @@ impl Row {
         self.total += other.total;
         self.min = self.min.min(other.min);
         self.max = self.max.max(other.max);
-        let _ = self.times.add(&other.times); // the same bounds
+        let _ = self.times.add(&other.times); // it grows likewise
     }
 
     fn average(&self) -> Duration {
