@@ -1,7 +1,9 @@
-//! Calls that take no path and that `probe DIR free` does not make with arguments that mean nothing: each would do something.
+//! Calls that take no path and that `probe DIR free` does not make with arguments that mean nothing: each would do something, or answer
+//! what is not the same twice.
 
 /// Name, and what it would do.
 pub const UNPROBED: &[(&str, &str)] = &[
+    ("brk", "answer an address, whose low half may look like an error to a 32-bit call"),
     ("exit", "end the probe"),
     ("exit_group", "end the probe"),
     ("fork", "make a second probe"),
