@@ -142,7 +142,11 @@ impl Machine for Linux {
             if let Some(report) = self.pending.pop_front() {
                 return Ok(Some(report));
             }
-            self.settle();
+            // A glance in passing tells wait of no stop that is held: its signal would be lost if we died now.
+            let glance = wait == Wait::Poll && self.has_few();
+            if !glance {
+                self.settle();
+            }
             if wait == Wait::Block && self.bell.take_ring() {
                 return Ok(None);
             }

@@ -110,6 +110,9 @@ impl Linux {
                 return Ok(Some(change));
             }
         }
+        if wait == Wait::Poll && self.holds_unsettled() {
+            return Ok(self.glance());
+        }
         if wait == Wait::Block
             && !self.watch.recent.is_empty()
             && let Some(looks) = self.watch.patience.begin()
@@ -121,6 +124,27 @@ impl Linux {
             }
         }
         self.any(wait == Wait::Block)
+    }
+
+    /// Whether there are so few tasks that all may be asked one by one.
+    pub(crate) fn has_few(&self) -> bool {
+        self.table.len() <= FEW
+    }
+
+    /// Whether a stop is held that wait still shows.
+    fn holds_unsettled(&mut self) -> bool {
+        let table = &mut self.table;
+        self.watch.peeked.retain(|&task| {
+            table.get_mut(task).is_ok_and(|tracee| tracee.held().is_some_and(|held| !held.consumed))
+        });
+        !self.watch.peeked.is_empty()
+    }
+
+    /// Wait-any would show the stop that is held: the others are asked by pid.
+    fn glance(&mut self) -> Option<Change> {
+        let others = self.table.iter_mut().filter(|tracee| !matches!(tracee.life, Life::Stopped(_)));
+        let pids: Vec<i32> = others.map(|tracee| tracee.pid).collect();
+        pids.into_iter().find_map(|pid| self.probe(pid))
     }
 
     /// Looks and yields, a bounded number of times. On one core the first look finds the stop nearly always: a task that is

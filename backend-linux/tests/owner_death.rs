@@ -55,7 +55,7 @@ fn trace(stop: &str, death: &str, pid: u32) {
         "running" => Demand::empty(),
         "entry" | "entry of epoll_wait" | "skip" => Demand::CALL_ENTRY,
         "exit" => Demand::CALL_EXIT,
-        "signal" | "consumed" => Demand::SIGNAL,
+        "signal" | "consumed" | "glanced" => Demand::SIGNAL,
         "step" => Demand::STEP,
         "trap" => Demand::TRAP,
         "born" => Demand::BORN,
@@ -91,8 +91,15 @@ fn trace(stop: &str, death: &str, pid: u32) {
                 say("s");
                 break;
             }
-            // Looking for more consumes what is held.
+            // Waiting for more consumes what is held; a ring ends the wait.
             "consumed" => {
+                tracer.machine.waker().unwrap().wake();
+                assert_eq!(tracer.machine.next_stop(Wait::Block), Ok(None));
+                say("s");
+                break;
+            }
+            // A glance does not.
+            "glanced" => {
                 assert_eq!(tracer.machine.next_stop(Wait::Poll), Ok(None));
                 say("s");
                 break;
@@ -132,12 +139,13 @@ fn end(mut victim: Child) {
     assert_eq!(victim.wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
-const STOPS: [(&str, &[&str]); 11] = [
+const STOPS: [(&str, &[&str]); 12] = [
     ("running", &["busy"]),
     ("entry", &["getppid"]),
     ("exit", &["getppid"]),
     ("step", &["getppid"]),
     ("signal", &["raise", "10"]),
+    ("glanced", &["raise", "10"]),
     ("trap", &["int3"]),
     ("born", &["fork"]),
     ("born", &["vfork"]),
@@ -190,7 +198,7 @@ fn dies_when_asked() {
     }
 }
 
-/// Divergence: a signal that is held while its tracer looks for other reports goes with the tracer (ptrace_signal).
+/// Divergence: a signal that is held while its tracer waits for other reports goes with the tracer (ptrace_signal).
 fn consumed_signal_is_lost() {
     let (mut free, mut victim) = watched(&["raise", "10"], "consumed", "leave");
     free.go();
