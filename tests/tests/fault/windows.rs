@@ -12,8 +12,6 @@ pub(crate) enum Window {
     Entered,
     /// W3: a step was under way, or its trap not moved yet.
     Step,
-    /// W4: a signal was held, and consumed, while the tracer looked for other reports.
-    Consumed,
     /// W5: what the tracer itself changed stays: a skipped call, a dropped signal.
     Changed,
     /// W6: a breakpoint that the tracer planted is met by nobody.
@@ -25,14 +23,8 @@ const RESTARTS: [&str; 5] = ["CONT", "SYSCALL", "SINGLESTEP", "LISTEN", "DETACH"
 
 impl Window {
     /// All of them.
-    pub(crate) const ALL: [Window; 6] = [
-        Window::Interrupted,
-        Window::Entered,
-        Window::Step,
-        Window::Consumed,
-        Window::Changed,
-        Window::Planted,
-    ];
+    pub(crate) const ALL: [Window; 5] =
+        [Window::Interrupted, Window::Entered, Window::Step, Window::Changed, Window::Planted];
 
     /// Which one explains what was seen, if one does.
     pub(crate) fn of(strike: &Strike<'_>) -> Option<Window> {
@@ -54,10 +46,7 @@ impl Window {
         if is_interrupted(strike) && broke_one(strike) {
             return Some(Window::Interrupted);
         }
-        if protocol == "calls" && broke_one(strike) {
-            return Some(Window::Entered);
-        }
-        (is_consumed(strike) && lost_one(strike)).then_some(Window::Consumed)
+        (protocol == "calls" && broke_one(strike)).then_some(Window::Entered)
     }
 }
 
@@ -65,12 +54,6 @@ impl Window {
 fn is_stepped(strike: &Strike<'_>) -> bool {
     let last = strike.log.made().rev().find(|(name, _)| RESTARTS.contains(name));
     last.is_some_and(|(name, _)| name == "SINGLESTEP")
-}
-
-/// Is a task held whose stop was consumed?
-fn is_consumed(strike: &Strike<'_>) -> bool {
-    let kinds: Vec<&str> = RESTARTS.into_iter().chain(["wait"]).collect();
-    strike.log.made().any(|(_, pid)| pid != 0 && strike.log.last_of(pid, &kinds) == Some("wait"))
 }
 
 /// Was a task interrupted, and not let go since?
@@ -84,17 +67,4 @@ fn broke_one(strike: &Strike<'_>) -> bool {
     let seen = &strike.ended.stdout;
     let healed = [("sigtimedwait: EINTR", "sigtimedwait: EAGAIN"), ("epoll_wait: EINTR", "epoll_wait: 0")];
     healed.iter().any(|(broken, whole)| seen.replace(broken, whole) == strike.untraced_words())
-}
-
-/// Is it a signal that is missing, and nothing else?
-fn lost_one(strike: &Strike<'_>) -> bool {
-    let (seen, plain) = (&strike.ended.stdout, strike.untraced_words());
-    let differing: Vec<&str> =
-        seen.lines().zip(plain.lines()).filter(|(one, other)| one != other).map(|(one, _)| one).collect();
-    let counted = |line: &&str| {
-        ["USR1 ", "USR2 ", "breakpoints handled: ", "exited 1", "the guest: exited 0"]
-            .iter()
-            .any(|start| line.starts_with(start))
-    };
-    seen.lines().count() == plain.lines().count() && differing.iter().all(counted)
 }
