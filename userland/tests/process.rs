@@ -2,6 +2,8 @@
 //!
 //! Without the usual harness: its main thread would not have the signals blocked, and die of them.
 
+mod heard;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,7 +19,7 @@ const ROLE: &str = "TRACEFD_TEST_ROLE";
 
 /// This executable in a role. Its stdout says `ready` when it is; its stdin ends it if nothing else does.
 fn start(role: &str) -> Child {
-    let mut child = Command::new(std::env::current_exe().unwrap());
+    let mut child = heard::program(std::env::current_exe().unwrap());
     child.env(ROLE, role);
     child.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }

@@ -5,8 +5,11 @@
 
 use std::process::{Command, Output, Stdio};
 
+#[path = "../heard/mod.rs"]
+mod heard;
+
 pub(crate) fn tracefd(args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tracefd"));
+    let mut command = heard::program(env!("CARGO_BIN_EXE_tracefd"));
     command.arg("trace").args(args).stdin(Stdio::null()).env("LC_ALL", "C").env_remove("NO_COLOR");
     command
 }
@@ -25,7 +28,7 @@ pub(crate) fn strace(args: &[&str]) -> Option<Output> {
 }
 
 pub(crate) fn strace_into(stdout: Stdio, args: &[&str]) -> Option<Output> {
-    let mut command = Command::new("strace");
+    let mut command = heard::program("strace");
     match command.args(args).stdin(Stdio::null()).stdout(stdout).env("LC_ALL", "C").output() {
         Ok(output) => Some(output),
         Err(_) if std::env::var_os("CI").is_none() => None,
