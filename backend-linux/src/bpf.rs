@@ -15,7 +15,6 @@ const LOAD: u32 = libc::BPF_LD | libc::BPF_W | libc::BPF_ABS;
 const JUMP: u32 = libc::BPF_JMP | libc::BPF_JA;
 const IF_EQUAL: u32 = libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K;
 const IF_AT_LEAST: u32 = libc::BPF_JMP | libc::BPF_JGE | libc::BPF_K;
-const IF_ABOVE: u32 = libc::BPF_JMP | libc::BPF_JGT | libc::BPF_K;
 const RETURN: u32 = libc::BPF_RET | libc::BPF_K;
 /// Which filter it was that asked for the stop: of several the newest is heard (seccomp_run_filters).
 pub(crate) const OURS: u32 = 0x74fd;
@@ -55,23 +54,41 @@ pub(crate) fn program(calls: &CallSet) -> Vec<sock_filter> {
     if program.len() > LONGEST { vec![op(RETURN, STOP)] } else { program }
 }
 
-/// The numbers of one ABI, a range at a time.
+/// The numbers of one ABI.
 fn body(calls: &CallSet, abi: u64) -> Vec<sock_filter> {
-    let mut ranges: Vec<(u32, u32)> = Vec::new();
-    for number in calls.listed().filter(|(of, _)| *of == abi).filter_map(|(_, n)| u32::try_from(n).ok()) {
-        match ranges.last_mut() {
-            Some((_, last)) if *last + 1 == number => *last = number,
-            _ => ranges.push((number, number)),
-        }
-    }
     let (trace, allow) = (STOP, libc::SECCOMP_RET_ALLOW);
     let (listed, others) = if calls.has_others() { (allow, trace) } else { (trace, allow) };
-    let range =
-        |(first, last)| [branch(IF_AT_LEAST, first, 0, 2), branch(IF_ABOVE, last, 1, 0), op(RETURN, listed)];
+    // From which number on which answer is given, ascending.
+    let mut answers = vec![(0, others)];
+    for number in calls.listed().filter(|(of, _)| *of == abi).filter_map(|(_, n)| u32::try_from(n).ok()) {
+        if answers.last().is_some_and(|last| last.0 == number) {
+            answers.pop();
+        }
+        if answers.last().is_none_or(|last| last.1 != listed) {
+            answers.push((number, listed));
+        }
+        answers.extend(number.checked_add(1).map(|next| (next, others)));
+    }
     let mut body = vec![op(LOAD, NUMBER)];
-    body.extend(ranges.into_iter().flat_map(range));
-    body.push(op(RETURN, others));
+    body.extend(search(&answers));
     body
+}
+
+/// Halves the numbers until one answer is left. (The kernel tries every number when a program is installed, which took as
+/// long as starting a small command while they were compared one after the other.)
+fn search(answers: &[(u32, u32)]) -> Vec<sock_filter> {
+    if let [(_, answer)] = answers {
+        return vec![op(RETURN, *answer)];
+    }
+    let (low, high) = answers.split_at(answers.len() / 2);
+    let (first, low, high) = (high[0].0, search(low), search(high));
+    let mut program = match u8::try_from(low.len()) {
+        Ok(skipped) => vec![branch(IF_AT_LEAST, first, skipped, 0)],
+        Err(_) => vec![branch(IF_AT_LEAST, first, 0, 1), op(JUMP, low.len() as u32)],
+    };
+    program.extend(low);
+    program.extend(high);
+    program
 }
 
 #[cfg(test)]
@@ -90,7 +107,6 @@ mod tests {
                 JUMP => pc += k as usize,
                 IF_EQUAL => pc += skipped(a == k),
                 IF_AT_LEAST => pc += skipped(a >= k),
-                IF_ABOVE => pc += skipped(a > k),
                 RETURN => return k,
                 other => panic!("no such instruction: {other:#x}"),
             }

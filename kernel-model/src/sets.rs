@@ -3,8 +3,6 @@
 //! A set is "all but these" or "only these". That is closed under union, so a kernel can tell its machine what all its
 //! parties want together, and it holds for numbers that nobody has thought of yet.
 
-use std::collections::BTreeSet;
-
 use crate::abi::Signal;
 
 /// System calls, each by the ABI and the number of [`crate::machine::Detail::Call`].
@@ -12,24 +10,32 @@ use crate::abi::Signal;
 pub struct CallSet {
     /// Whether calls that are not listed are in it.
     others: bool,
-    /// ABI and number of those for which the opposite holds.
-    but: BTreeSet<(u64, u64)>,
+    /// ABI and number of those for which the opposite holds, ascending. A list, since sets are copied and joined more often
+    /// than changed.
+    but: Vec<(u64, u64)>,
 }
 
 impl CallSet {
     /// Every call.
-    pub const ALL: CallSet = CallSet { others: true, but: BTreeSet::new() };
+    pub const ALL: CallSet = CallSet { others: true, but: Vec::new() };
     /// No call.
-    pub const NONE: CallSet = CallSet { others: false, but: BTreeSet::new() };
+    pub const NONE: CallSet = CallSet { others: false, but: Vec::new() };
+
+    fn new(others: bool, calls: impl IntoIterator<Item = (u64, u64)>) -> CallSet {
+        let mut but: Vec<_> = calls.into_iter().collect();
+        but.sort_unstable();
+        but.dedup();
+        CallSet { others, but }
+    }
 
     /// Only these: ABI and number of each.
     pub fn only(calls: impl IntoIterator<Item = (u64, u64)>) -> CallSet {
-        CallSet { others: false, but: calls.into_iter().collect() }
+        CallSet::new(false, calls)
     }
 
     /// All but these.
     pub fn all_but(calls: impl IntoIterator<Item = (u64, u64)>) -> CallSet {
-        CallSet { others: true, but: calls.into_iter().collect() }
+        CallSet::new(true, calls)
     }
 
     /// Whether no call is in it.
@@ -41,7 +47,7 @@ impl CallSet {
     /// Whether a call is in it.
     #[inline]
     pub fn has(&self, abi: u64, number: u64) -> bool {
-        self.others != (!self.but.is_empty() && self.but.contains(&(abi, number)))
+        self.others != (!self.but.is_empty() && self.but.binary_search(&(abi, number)).is_ok())
     }
 
     /// Whether calls that are not [`listed`](Self::listed) are in it.
@@ -56,30 +62,27 @@ impl CallSet {
 
     /// Puts a call in or out.
     pub fn put(&mut self, abi: u64, number: u64, member: bool) {
-        if member == self.others {
-            self.but.remove(&(abi, number));
-        } else {
-            self.but.insert((abi, number));
+        match (self.but.binary_search(&(abi, number)), member == self.others) {
+            (Ok(at), true) => drop(self.but.remove(at)),
+            (Err(at), false) => self.but.insert(at, (abi, number)),
+            _ => {}
         }
     }
 
     /// What is in either.
     #[must_use]
     pub fn union(&self, other: &CallSet) -> CallSet {
-        let but = match (self.others, other.others) {
-            (false, false) => self.but.union(&other.but).copied().collect(),
-            (true, true) => self.but.intersection(&other.but).copied().collect(),
-            (true, false) => self.but.difference(&other.but).copied().collect(),
-            (false, true) => other.but.difference(&self.but).copied().collect(),
-        };
-        CallSet { others: self.others || other.others, but }
+        let others = self.others || other.others;
+        let member = |&(abi, number): &(u64, u64)| self.has(abi, number) || other.has(abi, number);
+        let listed = self.but.iter().chain(&other.but).copied();
+        CallSet::new(others, listed.filter(|call| member(call) != others))
     }
 
     /// Whether all that is in this is in `wider`.
     pub fn is_within(&self, wider: &CallSet) -> bool {
         match (self.others, wider.others) {
             (false, _) => self.but.iter().all(|&(abi, number)| wider.has(abi, number)),
-            (true, true) => wider.but.is_subset(&self.but),
+            (true, true) => wider.but.iter().all(|call| self.but.binary_search(call).is_ok()),
             (true, false) => false,
         }
     }

@@ -5,9 +5,10 @@
 
 #[path = "overhead/loops.rs"]
 mod loops;
+#[path = "overhead/repository.rs"]
+mod repository;
 
 use std::io::{Error, Result};
-use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
@@ -35,7 +36,7 @@ fn main() -> Result<()> {
     let rounds: usize = rounds.unwrap_or(if whole { 5 } else { 1 });
     let count = |n: u32| if whole { n } else { n.div_ceil(100) }.to_string();
     let scratch = tempfile::tempdir()?;
-    repository(scratch.path())?;
+    repository::make(scratch.path())?;
     let repository = scratch.path().to_str().ok_or_else(|| Error::other("not UTF-8"))?.to_owned();
     let guest = |words: &[&str]| {
         let words = words.iter().map(|word| (*word).to_owned());
@@ -62,23 +63,6 @@ fn main() -> Result<()> {
             for (name, command) in &workloads {
                 row(&format!("{placement} | {options} | {name}"), words, command, rounds)?;
             }
-        }
-    }
-    Ok(())
-}
-
-/// 300 files in 30 directories, committed.
-fn repository(dir: &Path) -> Result<()> {
-    for n in 0..300 {
-        let dir = dir.join(format!("d{}", n % 30));
-        std::fs::create_dir_all(&dir)?;
-        std::fs::write(dir.join(format!("f{n}")), n.to_string())?;
-    }
-    let author = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"];
-    for words in [&["init", "-q"][..], &["add", "."], &["commit", "-qm", "All"]] {
-        let status = Command::new("git").arg("-C").arg(dir).args(author).args(words).status()?;
-        if !status.success() {
-            return Err(Error::other(format!("git {words:?}: {status}")));
         }
     }
     Ok(())

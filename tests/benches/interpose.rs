@@ -5,6 +5,9 @@
 //! times to native; the last ones are added times as ratios to those of the minimal tracers. `OVERHEAD_ROUNDS` (7) sets the
 //! rounds; `cargo test --benches` runs a hundredth, once.
 
+#[path = "overhead/repository.rs"]
+mod repository;
+
 use std::io::{Error, Result};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -32,8 +35,8 @@ const FLOORS: [Floor; 3] = [Floor::Two, Floor::One, Floor::OneAndExit];
 const NAMES: [&str; 8] =
     ["native", "two stops", "one", "one+exit", "strace -f", "proot", "run", "run, in a mount"];
 
-/// Words of the guest; `@` is the tree's path.
-const WORKLOADS: [(&str, &[&str]); 9] = [
+/// Words of the guest, or of a program by its name; `@` is the tree's path, `%` the place for an archive.
+const WORKLOADS: [(&str, &[&str]); 11] = [
     ("start-up", &["exit", "0"]),
     ("getppid", &["getppid", "100000"]),
     ("pread", &["pread", "50000", "@/f"]),
@@ -43,6 +46,8 @@ const WORKLOADS: [(&str, &[&str]); 9] = [
     ("4 threads open+close", &["threads-open-close", "4", "5000", "@/f"]),
     ("200 MB", &["read-all", "@/large"]),
     ("100 programs", &["fork-exec", "100"]),
+    ("git status", &["git", "-C", "@/repository", "status", "-s"]),
+    ("tar of a tree", &["tar", "-cf", "%", "-C", "@", "repository"]),
 ];
 
 fn main() -> Result<()> {
@@ -61,6 +66,12 @@ fn main() -> Result<()> {
     std::fs::write(tree.join("f"), "x")?;
     std::fs::write(tree.join("1/2/3/4/5/6/7/f"), "x")?;
     std::fs::write(tree.join("large"), vec![7; if whole { 200 << 20 } else { 1 << 20 }])?;
+
+    let repository = tree.join("repository");
+    std::fs::create_dir(&repository)?;
+    if find_program("git").is_some() {
+        repository::make(&repository)?;
+    }
 
     let mut text = format!("| {rounds} rounds, one core | native ms |");
     NAMES[1..].iter().for_each(|name| text += &format!(" {name} x |"));
@@ -111,8 +122,14 @@ fn row(name: &str, words: &[String], tree: &Path, rounds: usize) -> Result<()> {
 fn once(way: usize, words: &[String], tree: &Path) -> Result<Option<f64>> {
     const POINT: &str = "/tracefd-mount";
     let shown = if way == 7 { POINT } else { tree.to_str().ok_or_else(|| Error::other("not UTF-8"))? };
-    let mut guest = vec![tracer::own_program("guest")];
-    guest.extend(words.iter().map(|word| word.replace('@', shown)));
+    let archive = tree.join("archive");
+    let archive = archive.to_str().ok_or_else(|| Error::other("not UTF-8"))?;
+    let tool = matches!(words[0].as_str(), "git" | "tar");
+    if tool && find_program(&words[0]).is_none() {
+        return Ok(None);
+    }
+    let mut guest = if tool { vec![] } else { vec![tracer::own_program("guest")] };
+    guest.extend(words.iter().map(|word| word.replace('@', shown).replace('%', archive)));
     let mount = format!("{POINT}=dir:{}", tree.display());
     let tracefd = tracer::tracefd().to_str().ok_or_else(|| Error::other("not UTF-8"))?;
     let before: Vec<&str> = match way {

@@ -2,6 +2,8 @@
 //!
 //! A call that is not in the table is one that nobody has thought about: it is refused.
 
+use std::cell::OnceCell;
+
 use kernel_model::abi::Errno;
 use kernel_model::sets::CallSet;
 
@@ -142,13 +144,29 @@ pub enum Rule {
     Refused(Errno, &'static str),
 }
 
-/// All rules.
-pub struct Calls {
-    /// By ABI, then number.
-    rules: [Vec<Rule>; 2],
+/// A row that may be needed.
+#[derive(Default)]
+struct Row {
+    /// All of it; empty: there is none.
+    line: &'static [u8],
+    /// It takes no path.
+    free: bool,
+    /// What it says, read when it is asked for the first time.
+    rule: OnceCell<Box<Rule>>,
 }
 
+/// All rules. Of most calls nobody asks in a run: their rows are only looked at.
+pub struct Calls {
+    /// By ABI, then number.
+    rows: [Vec<Row>; 2],
+    /// Rules of this run that are not the table's.
+    others: Vec<(usize, usize, Rule)>,
+}
+
+const NO_PATH: &[u8] = b"nopath";
 const UNKNOWN: Rule = Rule::Refused(ENOSYS, "this version does not know the call");
+/// More numbers than an ABI has.
+const MOST: usize = 512;
 
 impl Default for Calls {
     fn default() -> Calls {
@@ -163,61 +181,95 @@ impl Calls {
     ///
     /// If that table is not one; a test reads it.
     pub fn new() -> Calls {
-        let mut rules = [Vec::new(), Vec::new()];
-        for (abi, number, _, rule) in rows() {
-            let list = &mut rules[abi];
-            if list.len() <= number {
-                list.resize(number + 1, UNKNOWN);
+        let mut rows = [Vec::new(), Vec::new()];
+        for line in lines() {
+            let Some((abi, number, kind)) = place(line) else { not_a_row(line) };
+            let list: &mut Vec<Row> = &mut rows[abi];
+            if list.is_empty() {
+                list.resize_with(MOST, Row::default);
             }
-            list[number] = rule;
+            list[number] = Row { line, free: kind == NO_PATH, rule: OnceCell::new() };
         }
-        Calls { rules }
+        Calls { rows, others: Vec::new() }
     }
 
     /// The same for a run with a mount whose files are served, or read in parts: then reads stop.
     pub fn with_reads(mut self, live: bool, parts: bool) -> Calls {
+        if !live && !parts {
+            return self;
+        }
         for (abi, number, name, _) in rows() {
             let stream = STREAMS.iter().find(|(call, _)| *call == name).map(|(_, stream)| *stream);
             let map = MAPS.iter().find(|(of, call, _)| (*of, *call) == (abi, name)).map(|(_, _, map)| *map);
             let rule = match (stream, map) {
-                (Some(stream), _) if live || parts => Rule::Special(Special::Stream(stream)),
+                (Some(stream), _) => Rule::Special(Special::Stream(stream)),
                 (_, Some(map)) if parts => Rule::Special(Special::Stream(map)),
                 _ if parts && name == "io_setup" => {
                     Rule::Refused(ENOSYS, "its reads cannot wait for what is to come")
                 }
                 _ => continue,
             };
-            self.rules[abi][number] = rule;
+            self.others.push((abi, number, rule));
         }
         self
     }
 
     /// What is done with this one.
     pub fn get(&self, abi: u64, number: u64) -> &Rule {
-        let list = self.rules.get(abi as usize);
-        list.and_then(|list| list.get(usize::try_from(number).ok()?)).unwrap_or(&UNKNOWN)
+        let (Ok(abi), Ok(number)) = (usize::try_from(abi), usize::try_from(number)) else { return &UNKNOWN };
+        if let Some((.., rule)) = self.others.iter().find(|other| (other.0, other.1) == (abi, number)) {
+            return rule;
+        }
+        match self.rows.get(abi).and_then(|list| list.get(number)).filter(|row| !row.line.is_empty()) {
+            Some(row) => row.rule.get_or_init(|| {
+                let (.., rule) = parse(row.line).unwrap_or_else(|| not_a_row(row.line));
+                Box::new(rule)
+            }),
+            None => &UNKNOWN,
+        }
     }
 
     /// Those that must stop: all but the ones that take no path.
     pub fn that_stop(&self) -> CallSet {
-        let free = |(abi, list): (usize, &Vec<Rule>)| {
-            let numbers = list.iter().enumerate().filter(|(_, rule)| **rule == Rule::NoPath);
+        let other = |abi, number| self.others.iter().any(|other| (other.0, other.1) == (abi, number));
+        let free = |(abi, list): (usize, &Vec<Row>)| {
+            let numbers = list.iter().enumerate().filter(|(_, row)| row.free);
+            let numbers = numbers.filter(|(number, _)| !other(abi, *number));
             numbers.map(|(number, _)| (abi as u64, number as u64)).collect::<Vec<_>>()
         };
-        CallSet::all_but(self.rules.iter().enumerate().flat_map(free))
+        CallSet::all_but(self.rows.iter().enumerate().flat_map(free))
     }
+}
+
+/// The rows of the table, as bytes: most runs are short, and text costs three times as much to cut up.
+fn lines() -> impl Iterator<Item = &'static [u8]> {
+    TABLE.as_bytes().split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#')
+}
+
+/// ABI, number and kind of a row.
+fn place(line: &[u8]) -> Option<(usize, usize, &[u8])> {
+    let mut columns = line.split(|&byte| byte == b'\t');
+    let mut number = || {
+        let digits = columns.next()?;
+        let value = |number, digit: &u8| number * 10 + usize::from(digit - b'0');
+        digits.iter().all(u8::is_ascii_digit).then(|| digits.iter().fold(0, value))
+    };
+    let (abi, number) = (number()?, number()?);
+    (abi < 2 && number < MOST).then_some((abi, number, columns.nth(1)?))
+}
+
+fn not_a_row(line: &[u8]) -> ! {
+    panic!("calls.tsv is generated, and this is no row of it: {}", String::from_utf8_lossy(line))
 }
 
 /// ABI, number, name and rule of each row.
 pub fn rows() -> impl Iterator<Item = (usize, usize, &'static str, Rule)> {
-    TABLE.lines().filter(|line| !line.starts_with('#')).map(|line| {
-        parse(line).unwrap_or_else(|| panic!("calls.tsv is generated, and this is no row of it: {line}"))
-    })
+    lines().map(|line| parse(line).unwrap_or_else(|| not_a_row(line)))
 }
 
-fn parse(line: &'static str) -> Option<(usize, usize, &'static str, Rule)> {
-    let mut columns = line.split('\t');
-    let (abi, number) = (columns.next()?.parse().ok()?, columns.next()?.parse().ok()?);
+fn parse(line: &'static [u8]) -> Option<(usize, usize, &'static str, Rule)> {
+    let (abi, number, _) = place(line)?;
+    let mut columns = std::str::from_utf8(line).ok()?.split('\t').skip(2);
     let (name, kind, detail) = (columns.next()?, columns.next()?, columns.next()?);
     let rule = match kind {
         "nopath" => Rule::NoPath,
