@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use kernel_model::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Pid,
-    Program, RegSet, Report, Result, SigInfo, Signal, Task, Verdict, Wait, Wake, Which,
+    CallChange, CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath,
+    Pid, Program, RegSet, Report, Result, SigInfo, Signal, Task, Verdict, Wait, Wake, Which,
 };
 
 use crate::Linux;
@@ -189,6 +189,10 @@ impl Machine for Linux {
 
     fn call_values(&mut self, task: Task) -> Result<CallValues> {
         self.stopped(task)?.call_values()
+    }
+
+    fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()> {
+        self.stopped(task)?.set_call(change)
     }
 
     fn now(&mut self) -> u64 {

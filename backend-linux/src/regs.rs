@@ -4,9 +4,10 @@
 //! instruction's address; and a write that moves a task out of an interrupted call calls off that call's restart.
 
 use kernel_model::abi::{EnvRegisters, FloatRegisters, IntRegisters};
-use kernel_model::machine::{CallValues, Error, RegSet, Result};
+use kernel_model::machine::{CallChange, CallValues, Error, RegSet, Result};
 use zerocopy::{FromBytes, IntoBytes};
 
+use crate::calls::Abi;
 use crate::facts::request_error;
 use crate::stop::Stop;
 use crate::sys::{self, FP_BYTES, Regs};
@@ -33,6 +34,25 @@ impl Held {
             None => Box::new(sys::get_regs(pid)?),
         };
         Ok(self.regs.insert(regs))
+    }
+}
+
+/// The registers of a call: its arguments, then the one of the number at an entry and the result at an exit.
+fn call_register(regs: &mut Regs, abi: Abi, place: usize, at_entry: bool) -> &mut u64 {
+    match (abi, place) {
+        (Abi::X64, 0) => &mut regs.rdi,
+        (Abi::X64, 1) => &mut regs.rsi,
+        (_, 2) => &mut regs.rdx,
+        (Abi::X64, 3) => &mut regs.r10,
+        (Abi::X64, 4) => &mut regs.r8,
+        (Abi::X64, 5) => &mut regs.r9,
+        (Abi::I386, 0) => &mut regs.rbx,
+        (Abi::I386, 1) => &mut regs.rcx,
+        (Abi::I386, 3) => &mut regs.rsi,
+        (Abi::I386, 4) => &mut regs.rdi,
+        (Abi::I386, 5) => &mut regs.rbp,
+        _ if at_entry => &mut regs.orig_rax,
+        _ => &mut regs.rax,
     }
 }
 
@@ -146,6 +166,49 @@ impl Tracee {
             // The kernel sign-extends the results of 32-bit calls itself where they are errors, not where others see them.
             let result = result.map(|rax| if abi.word() == 4 { i64::from(rax as i32) } else { rax as i64 });
             Ok(CallValues { args, result, returns, word: abi.word() })
+        })
+    }
+
+    /// Changes the call it is stopped at. One register is written by itself, which costs a quarter of fetching and storing all;
+    /// more are written in one request, so that a call is changed whole or not at all wherever we die.
+    pub(crate) fn set_call(&mut self, change: &CallChange) -> Result<()> {
+        self.in_stop(|tracee, held| {
+            let at_entry = held.stop == Stop::Entry;
+            let abi = tracee.call.abi;
+            let too_long = |value: &u64| abi.word() == 4 && *value > u64::from(u32::MAX);
+            if !at_entry && !matches!(held.stop, Stop::Exit { .. })
+                || change.args.iter().flatten().any(too_long)
+            {
+                return Err(Error::Invalid);
+            }
+            let values = change.args.into_iter().chain([change.register]).enumerate();
+            let values: Vec<_> = values.filter_map(|(place, value)| Some((place, value?))).collect();
+            let apply = |regs: &mut Regs| {
+                for &(place, value) in &values {
+                    *call_register(regs, abi, place, at_entry) = value;
+                }
+            };
+            if let ([(place, value)], None) = (&values[..], &held.regs) {
+                let offset = sys::register_offset(|regs| call_register(regs, abi, *place, at_entry));
+                sys::poke_register(tracee.pid, offset, *value).map_err(request_error)?;
+                if let Some(regs) = &mut tracee.entry_regs {
+                    apply(regs);
+                }
+            } else {
+                tracee.complete(held);
+                let mut regs = *held.fetch(tracee.pid).map_err(request_error)?;
+                apply(&mut regs);
+                tracee.store(held, regs)?;
+            }
+            for (place, value) in values {
+                match tracee.call.args.get_mut(place) {
+                    Some(arg) => *arg = value,
+                    None if at_entry => tracee.call.returns = !abi.has_no_exit(value),
+                    None => held.result = Some(value),
+                }
+            }
+            held.written |= at_entry || change.register.is_some();
+            Ok(())
         })
     }
 

@@ -118,6 +118,21 @@ pub(crate) fn peek_result(pid: i32) -> Result<u64> {
     Errno::result(done).map(|_| value)
 }
 
+/// Where in [`Regs`] the register lies that `choose` picks.
+pub(crate) fn register_offset(choose: impl FnOnce(&mut Regs) -> &mut u64) -> usize {
+    // SAFETY: all fields are integers.
+    let mut regs = unsafe { MaybeUninit::<Regs>::zeroed().assume_init() };
+    let start = (&raw const regs).addr();
+    (&raw const *choose(&mut regs)).addr() - start
+}
+
+/// PTRACE_POKEUSER of the general register that lies at `offset` of [`Regs`].
+pub(crate) fn poke_register(pid: i32, offset: usize, value: u64) -> Result<()> {
+    let _request = fault::around("POKEUSER", pid);
+    // SAFETY: the kernel takes the value from the argument itself, so no memory of ours is touched.
+    Errno::result(unsafe { libc::ptrace(libc::PTRACE_POKEUSER, pid, offset, value) }).map(drop)
+}
+
 /// PTRACE_GETREGS.
 pub(crate) fn get_regs(pid: i32) -> Result<Regs> {
     fetch(libc::PTRACE_GETREGS, pid)

@@ -174,6 +174,11 @@ impl Call<'_> {
     pub fn get(&self) -> Result<CallRecord> {
         self.0.read_struct()
     }
+
+    /// write: the call as it is to be.
+    pub fn set(&self, call: &CallRecord) -> Result<()> {
+        self.0.write_struct(call)
+    }
 }
 
 /// `proc:<pid>/regs/{int,float,env}`.

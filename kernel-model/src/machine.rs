@@ -182,6 +182,15 @@ pub struct CallValues {
     pub word: u8,
 }
 
+/// What becomes of a call that a task is stopped at; what is `None` stays.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct CallChange {
+    /// Its arguments, in order.
+    pub args: [Option<u64>; 6],
+    /// At an entry the number, or the result if the call is then skipped; at an exit the result.
+    pub register: Option<u64>,
+}
+
 impl Detail {
     /// There is a handler, and this machine cannot tell its address.
     pub const SOME_HANDLER: u64 = u64::MAX;
@@ -448,6 +457,10 @@ pub trait Machine {
     /// Arguments and result of the call a task is stopped at; apart from [`detail`](Self::detail) because it may cost more.
     /// Errors: `Invalid` the stop is not a call's.
     fn call_values(&mut self, task: Task) -> Result<CallValues>;
+
+    /// Changes the call a task is stopped at: the registers that hold it, and nothing else. Errors: `Invalid` the stop is not a
+    /// call's, or a value does not fit the call's ABI.
+    fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()>;
 
     /// This machine's clock, in nanoseconds from some moment in the past. It never goes back.
     fn now(&mut self) -> u64;

@@ -9,8 +9,8 @@ use kernel_model::abi::{Errno, OpenFlags, Pid, PtraceFlags, SigInfo, Signal};
 use kernel_model::client::Trace;
 use kernel_model::kernel::{Kernel, Policy};
 use kernel_model::machine::{
-    CallName, CallValues, Demand, Detail, Facts, Filter, Leave, Machine, Medium, OnDeath, RegSet, Report,
-    Result, Task, Verdict, Wait, Wake, Which,
+    CallChange, CallName, CallValues, Demand, Detail, Facts, Filter, Leave, Machine, Medium, OnDeath, RegSet,
+    Report, Result, Task, Verdict, Wait, Wake, Which,
 };
 use kernel_model::scheme::{Caller, Host, Program, Scheme};
 use kernel_model::shared::{Client, Shared};
@@ -100,6 +100,9 @@ impl Machine for Sleepy {
     }
     fn call_values(&mut self, task: Task) -> Result<CallValues> {
         self.sim.call_values(task)
+    }
+    fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()> {
+        self.sim.set_call(task, change)
     }
     fn now(&mut self) -> u64 {
         self.sim.now()

@@ -377,9 +377,18 @@ pub fn syscall_info(pid: pid_t) -> Result<()> {
     check(unsafe { libc::ptrace(libc::PTRACE_GET_SYSCALL_INFO, pid, size, info.as_mut_ptr()) }).map(drop)
 }
 
-/// From now on a tracer of this thread and of all that it makes is told of these calls, and of no others; and nobody gains
-/// privileges by exec. For minimal tracers to compare with.
+/// From now on a tracer of this thread and of all that it makes is told of these calls, and of no others. For minimal tracers to compare with.
 pub fn trace_only(calls: &[c_long]) -> Result<()> {
+    answer(calls, libc::SECCOMP_RET_TRACE)
+}
+
+/// From now on these calls kill the process.
+pub fn die_of(calls: &[c_long]) -> Result<()> {
+    answer(calls, libc::SECCOMP_RET_KILL_PROCESS)
+}
+
+/// A seccomp filter that answers some calls so, and nobody gains privileges by exec.
+fn answer(calls: &[c_long], answer: u32) -> Result<()> {
     let op = |code: u32, k: u32, yes: u8| libc::sock_filter { code: code as u16, jt: yes, jf: 0, k };
     let mut program = vec![op(libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, 0, 0)];
     for (at, &call) in calls.iter().enumerate() {
@@ -387,7 +396,7 @@ pub fn trace_only(calls: &[c_long]) -> Result<()> {
         program.push(op(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, call as u32, to_end));
     }
     program.push(op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0));
-    program.push(op(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_TRACE, 0));
+    program.push(op(libc::BPF_RET | libc::BPF_K, answer, 0));
     let filter = libc::sock_fprog { len: program.len() as u16, filter: program.as_mut_ptr() };
     // SAFETY: no memory is involved.
     check(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) }.into())?;

@@ -3,7 +3,8 @@
 
 use super::{Core, Holder, Identity, Phase, SeatId, TaskKey};
 use crate::machine::{
-    CallValues, Demand, Detail, Error, Machine, OnDeath, Pid, RegSet, Result, State, Verdict,
+    CallChange, CallValues, Demand, Detail, Error, Machine, OnDeath, Pid, RegSet, Result, State, Task,
+    Verdict,
 };
 
 /// A waiter's number.
@@ -102,6 +103,19 @@ impl<M: Machine> Core<M> {
     ///
     /// Errors: `Gone`; `Invalid` it is not stopped, or not at a call.
     pub fn call_of(&mut self, id: Identity) -> Result<(u64, u64, u64, CallValues)> {
+        let task = self.held(id)?;
+        let Detail::Call { number, id, abi } = self.machine.detail(task)? else { return Err(Error::Invalid) };
+        Ok((number, id, abi, self.machine.call_values(task)?))
+    }
+
+    /// Changes the call a task is stopped at. Errors as for [`call_of`](Self::call_of); and the machine's.
+    pub fn set_call(&mut self, id: Identity, change: &CallChange) -> Result<()> {
+        let task = self.held(id)?;
+        self.machine.set_call(task, change)
+    }
+
+    /// The task, which is stopped. Errors: `Gone`; `Invalid` it is not.
+    fn held(&mut self, id: Identity) -> Result<Task> {
         let id = self.current(id);
         let key = match self.pids.get(&id.pid) {
             Some(&key) if self.tasks[key.0].phase == Phase::Stopped => key,
@@ -114,8 +128,7 @@ impl<M: Machine> Core<M> {
         if tracee.id.start != id.start {
             return Err(Error::Gone);
         }
-        let Detail::Call { number, id, abi } = self.machine.detail(task)? else { return Err(Error::Invalid) };
-        Ok((number, id, abi, self.machine.call_values(task)?))
+        Ok(task)
     }
 
     /// The task, attached for the moment if it was not.

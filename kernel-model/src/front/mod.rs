@@ -219,7 +219,8 @@ impl Node {
             Node::Regs(regs) => regs.write(ctx, buf),
             Node::Set(set) => set.write(ctx, buf).into(),
             Node::Log(log) => log.write(ctx, buf).into(),
-            Node::Info(_) | Node::Call(_) | Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
+            Node::Call(call) => call.write(ctx, buf).into(),
+            Node::Info(_) | Node::Text(_) | Node::Events(_) => Step::Done(Err(Errno::EBADF)),
         }
     }
 
@@ -251,7 +252,7 @@ impl Node {
             Node::Text(text) => (0o444, text.left()),
             Node::Regs(regs) => (0o666, ctx.core.reg_size(regs.set()) as u64),
             Node::Info(_) => (0o444, SigInfo::SIZE as u64),
-            Node::Call(_) => (0o444, CallRecord::SIZE as u64),
+            Node::Call(_) => (0o666, CallRecord::SIZE as u64),
             _ => (0o666, 0),
         };
         Stat { mode: Stat::MODE_FILE | mode, size, ..Stat::default() }

@@ -1,11 +1,11 @@
 //! `mem`, `regs/*`, `call` and `siginfo`: the task's state as bytes. They need no session.
 
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Ctx, Step};
 use crate::abi::{CallRecord, Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET, SigInfo};
 use crate::core::Identity;
-use crate::machine::{Machine, RegSet};
+use crate::machine::{CallChange, Machine, RegSet};
 
 /// A cursor over the address space. Memory is reached whether the task runs or not.
 #[derive(Clone, Hash, Debug)]
@@ -133,6 +133,28 @@ impl Call {
         let n = CallRecord::SIZE.min(buf.len());
         buf[..n].copy_from_slice(&record.as_bytes()[..n]);
         Ok(n)
+    }
+
+    /// A short write takes nothing. ESRCH; EINVAL it is not stopped at a call, or not at the one and the side of it that the record
+    /// is of.
+    pub(super) fn write<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, bytes: &[u8]) -> Result<usize> {
+        let Ok((record, _)) = CallRecord::read_from_prefix(bytes) else { return Ok(0) };
+        let (number, id, abi, values) = ctx.core.call_of(self.id)?;
+        if (record.id, record.abi, record.ended) != (id, abi, u64::from(values.result.is_some())) {
+            return Err(Errno::EINVAL);
+        }
+        let other = |new: u64, old: u64| (new != old).then_some(new);
+        let change = CallChange {
+            args: std::array::from_fn(|n| other(record.args[n], values.args[n])),
+            register: match values.result {
+                None => other(record.number, number),
+                Some(result) => other(record.result as u64, result as u64),
+            },
+        };
+        if change != CallChange::default() {
+            ctx.core.set_call(self.id, &change)?;
+        }
+        Ok(CallRecord::SIZE)
     }
 }
 

@@ -22,7 +22,10 @@ pub(super) enum Noted {
 impl Noted {
     /// After it, the task is not what it was.
     fn changes(&self) -> bool {
-        matches!(self, Noted::At(Ask::SetRegs(..), Ok(_)) | Noted::Write { answer: Ok(()), .. })
+        matches!(
+            self,
+            Noted::At(Ask::SetRegs(..) | Ask::SetCall(_), Ok(_)) | Noted::Write { answer: Ok(()), .. }
+        )
     }
 }
 

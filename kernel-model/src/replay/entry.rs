@@ -5,12 +5,14 @@
 
 use std::collections::HashMap;
 
+use super::change::{put_change, take_change};
 use super::descriptor::{put_descriptor, take_descriptor};
 use super::header::SETS;
 use super::wire::{Put, Take};
 use crate::abi::{Errno, Pid, SigInfo, Signal, Status};
 use crate::machine::{
-    CallValues, Demand, Detail, Error, Facts, Medium, RegSet, Report, Result, State, Task, Verdict, Which,
+    CallChange, CallValues, Demand, Detail, Error, Facts, Medium, RegSet, Report, Result, State, Task,
+    Verdict, Which,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
@@ -59,6 +61,7 @@ pub(super) enum Ask {
     Medium(Which),
     Regs(RegSet),
     SetRegs(RegSet, Vec<u8>),
+    SetCall(CallChange),
     Interrupt,
 }
 
@@ -111,6 +114,7 @@ const NOW: u8 = 21;
 const SIGINFO: u8 = 22;
 pub(super) const NAME: u8 = 23;
 pub(super) const MEDIUM: u8 = 24;
+pub(super) const SET_CALL: u8 = 25;
 
 impl Entry {
     /// Appends the payload, and says which kind it is.
@@ -236,7 +240,7 @@ impl Entry {
             }
             DEMAND => Entry::Demand { task: take_task(take)?, demand: Demand::from_bits(take.small()?)? },
             DETACH => Entry::Detach { task: take_task(take)?, verdict: take_verdict(take)? },
-            DETAIL | VALUES | SIGINFO | REGS | SET_REGS | INTERRUPT => take_at(kind, take, known)?,
+            DETAIL | VALUES | SIGINFO | REGS | SET_REGS | SET_CALL | INTERRUPT => take_at(kind, take, known)?,
             FACTS | START | THREADS | EXE => {
                 let (pid, spare) = (take_pid(take)?, take.flag()?);
                 Entry::Of { pid, spare, fact: take_fact(kind, take)? }
@@ -423,6 +427,7 @@ fn put_ask(out: &mut Vec<u8>, task: Task, ask: &Ask, answer: &Result<Answer>, kn
             put_result(out, answer, |_, _| {});
             SET_REGS
         }
+        Ask::SetCall(change) => put_change(out, change, answer),
         Ask::Interrupt => {
             put_result(out, answer, |_, _| {});
             INTERRUPT
@@ -475,6 +480,7 @@ fn take_at(kind: u8, take: &mut Take<'_>, known: &mut Known) -> Option<Entry> {
             let bytes = take.bytes()?.to_vec();
             (Ask::SetRegs(set, bytes), take_result(take, |_| Some(Answer::Done))?)
         }
+        SET_CALL => take_change(take)?,
         _ => (Ask::Interrupt, take_result(take, |_| Some(Answer::Done))?),
     };
     Some(Entry::At { task, ask, answer })

@@ -13,8 +13,8 @@ use super::header::SETS;
 use super::reader::{Person, Replay};
 use crate::abi::{Pid, SigInfo, Signal};
 use crate::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program,
-    RegSet, Report, Result, Task, Verdict, Wait, Wake, Which,
+    CallChange, CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath,
+    Program, RegSet, Report, Result, Task, Verdict, Wait, Wake, Which,
 };
 
 /// Rung from another thread.
@@ -348,6 +348,10 @@ impl Machine for Replay {
             Answer::Values(values) => Ok(values),
             _ => Err(UNRECORDED),
         }
+    }
+
+    fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()> {
+        self.ask(task, &Ask::SetCall(*change)).map(drop)
     }
 
     fn now(&mut self) -> u64 {

@@ -6,6 +6,7 @@
 //! recording may be larger than memory. What was not recorded is ENODATA.
 
 mod answers;
+mod change;
 mod descriptor;
 mod entry;
 mod header;

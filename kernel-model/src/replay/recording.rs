@@ -9,8 +9,8 @@ use super::wire::put_frame;
 use super::{Header, Time};
 use crate::abi::{Pid, SigInfo, Signal};
 use crate::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program,
-    RegSet, Report, Result, Task, Verdict, Wait, Wake, Which,
+    CallChange, CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath,
+    Program, RegSet, Report, Result, Task, Verdict, Wait, Wake, Which,
 };
 
 /// The record that ends a file of so many bytes, where the recorder is about to die and its tasks to go on: whoever has the
@@ -240,6 +240,11 @@ impl<M: Machine> Machine for Recording<M> {
     fn call_values(&mut self, task: Task) -> Result<CallValues> {
         let answer = self.machine.call_values(task);
         self.at(task, Ask::Values, answer, Answer::Values)
+    }
+
+    fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()> {
+        let answer = self.machine.set_call(task, change);
+        self.at(task, Ask::SetCall(*change), answer, |()| Answer::Done)
     }
 
     fn now(&mut self) -> u64 {

@@ -6,8 +6,8 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use crate::abi::{EnvRegisters, FloatRegisters, IntRegisters, Pid, Signal};
 use crate::machine::{
-    CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath, Program,
-    RegSet, Report, Result, SigInfo, State, Task, Verdict, Wait, Wake, Which,
+    CallChange, CallName, CallValues, Demand, Detail, Error, Facts, Filter, Leave, Machine, Medium, OnDeath,
+    Program, RegSet, Report, Result, SigInfo, State, Task, Verdict, Wait, Wake, Which,
 };
 
 use super::frames::back_up;
@@ -170,6 +170,20 @@ impl Machine for Sim {
             returns,
             word: 8,
         })
+    }
+
+    fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()> {
+        let (process, report) = self.stopped(task)?;
+        if !matches!(report, Report::CallEntry | Report::CallExit) {
+            return Err(Error::Invalid);
+        }
+        let int = &mut process.cpu.int;
+        let args = [&mut int.rdi, &mut int.rsi, &mut int.rdx, &mut int.r10, &mut int.r8, &mut int.r9];
+        let places = args.into_iter().chain([&mut int.rax]);
+        for (place, value) in places.zip(change.args.into_iter().chain([change.register])) {
+            *place = value.unwrap_or(*place);
+        }
+        Ok(())
     }
 
     fn now(&mut self) -> u64 {

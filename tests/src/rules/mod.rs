@@ -54,6 +54,7 @@ pub fn rules() -> impl Iterator<Item = &'static Rule> {
         flags::RULES,
         wait::RULES,
         syscalls::RULES,
+        syscalls::WRITTEN,
         step::RULES,
         breakpoint::RULES,
         signals::RULES,

@@ -288,10 +288,74 @@ action:
             same!(refused(record(&call))?, Errno::EINVAL);
             b.meanwhile()?;
             same!(refused(trace.next())?, Errno::EAGAIN);
-            same!(refused(call.write(&[0; CallRecord::SIZE]))?, Errno::EBADF);
+            same!(refused(call.write(&[0; CallRecord::SIZE]))?, Errno::EINVAL);
             b.host.kill(pid, Signal::KILL)?;
             b.ended(pid)?;
             same!(refused(record(&call))?, Errno::ESRCH);
+            Ok(())
+        },
+    },
+];
+
+/// Written [`CallRecord`]s: R218, R219.
+pub(super) const WRITTEN: &[Rule] = &[
+    Rule {
+        id: "R218",
+        sentence: "When `call` is written at PRE, the call that is made has the record's number and arguments; at POST the tracee has \
+                   its arguments and its result.",
+        guest: SIX,
+        run: |b| {
+            let (pid, trace) = b.begin()?;
+            let call = trace.handle().dup("call")?;
+            b.to_call(&trace, "getpgid")?;
+            let begun = record(&call)?;
+            let sixth = |args: [u64; 6]| [args[0], args[1], args[2], args[3], args[4], 66];
+            call.write(CallRecord { args: sixth(begun.args), ..begun }.as_bytes())?;
+            let changed = record(&call)?;
+            same!(changed, CallRecord { args: sixth(begun.args), ..begun });
+            // Several registers at once, the number among them: getpgid(-1) becomes getpgid(0) by way of getpid.
+            let args = [0, 2, 3, 4, 5, 67];
+            call.write(CallRecord { number: b.call("getpid"), args, ..changed }.as_bytes())?;
+            same!(record(&call)?.args, args);
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            let after = record(&call)?;
+            same!((after.args, after.result), (args, i64::from(pid.0)));
+            call.write(CallRecord { args: begun.args, ..after }.as_bytes())?;
+            same!(record(&call)?, CallRecord { args: begun.args, ..after });
+            call.write(CallRecord { args: begun.args, result: -5, ..after }.as_bytes())?;
+            let mut long = [0xff; CallRecord::SIZE + 1];
+            long[..CallRecord::SIZE].copy_from_slice(record(&call)?.as_bytes());
+            same!((call.write(&long)?, call.write(&long[..CallRecord::SIZE - 1])?), (CallRecord::SIZE, 0));
+            let at = trace.regs()?.int()?;
+            same!([at.rdi, at.rsi, at.rdx, at.r10, at.r8, at.r9], begun.args);
+            same!(at.rax as i64, -5);
+            Ok(())
+        },
+    },
+    Rule {
+        id: "R219",
+        sentence: "When the record that is written has another id, ABI or side than the call the tracee is stopped at, that is EINVAL, \
+                   and nothing is changed.",
+        guest: SIX,
+        run: |b| {
+            let (_, trace) = b.begin()?;
+            let call = trace.handle().dup("call")?;
+            b.to_call(&trace, "getpgid")?;
+            let begun = record(&call)?;
+            let new = CallRecord { args: [0; 6], ..begun };
+            for other in [
+                CallRecord { id: begun.id + 1, ..new },
+                CallRecord { abi: begun.abi ^ 1, ..new },
+                CallRecord { ended: 1, ..new },
+            ] {
+                same!(refused(call.write(other.as_bytes()))?, Errno::EINVAL);
+            }
+            same!(record(&call)?, begun);
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            same!(record(&call)?.result, -i64::from(Errno::ESRCH.0));
+            same!(refused(call.write(begun.as_bytes()))?, Errno::EINVAL);
             Ok(())
         },
     },

@@ -30,6 +30,7 @@ const RULES: &[Rule] = &[
     Rule { id: "R210", holds: ends },
     Rule { id: "R211", holds: tracers },
     Rule { id: "R212", holds: landlock },
+    Rule { id: "R220", holds: own_memory },
 ];
 
 /// One test for each.
@@ -120,8 +121,25 @@ fn untouched(place: &Place) -> Outcome {
     let output = place.run(&[], &[&own_program("probe"), "/tracefd-x/probe", "untouched"])?;
     let text = String::from_utf8_lossy(&output.stdout);
     let good = text.lines().filter(|line| line.ends_with(" untouched")).count();
-    ensure(good == 8 && text.lines().count() == 8, || format!("{text}{:?}", output.status))?;
+    ensure(good == 24 && text.lines().count() == 24, || format!("{text}{:?}", output.status))?;
     ensure(text.contains("mkdirat 0 ") && text.contains("newfstatat 0 "), || text.to_string())
+}
+
+fn own_memory(place: &Place) -> Outcome {
+    let guest = own_program("guest");
+    for (count, filtered, mappings) in
+        [("10", &[][..], "0\n"), ("40", &[], "1\n"), ("40", &["filtered"], "0\n")]
+    {
+        let words = [&[&*guest, "given-memory", count, "/tracefd-x/f"], filtered].concat();
+        let output = place.run(&[], &words)?;
+        ensure(output.status.success() && output.stdout == mappings.as_bytes(), || {
+            format!("{words:?}: {output:?}")
+        })?;
+    }
+    place.says(
+        "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo >/tracefd-x/n$i; done; ls /tracefd-x/n* | wc -l",
+        "40\n",
+    )
 }
 
 fn links(place: &Place) -> Outcome {

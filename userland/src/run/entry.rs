@@ -169,7 +169,7 @@ impl Call<'_, '_> {
             return Ok(None);
         }
         let start = if text.starts_with(b"/") && !scope.beneath && !scope.in_root {
-            Start { virt: Vec::new(), native: true }
+            Start { virt: Vec::new(), native: true, host: None }
         } else {
             match self.start(dir)? {
                 Some(start) => start,
@@ -183,14 +183,18 @@ impl Call<'_, '_> {
     /// The directory of a descriptor, or the current one. `None`: there is none, as the kernel will say.
     fn start(&mut self, dir: i32) -> Result<Option<Start>, Stop> {
         if dir == AT_FDCWD {
-            return Ok(self.cwd()?.map(|cwd| Start { virt: cwd.virt, native: cwd.native }));
+            return Ok(self.cwd()?.map(|cwd| Start {
+                virt: cwd.virt,
+                native: cwd.native,
+                host: Some(cwd.host),
+            }));
         }
         let Some(host) = self.descriptor(dir) else { return Ok(None) };
         if !host.starts_with(b"/") {
             return Ok(None);
         }
         match self.world.name_of(&host) {
-            Some((virt, native)) => Ok(Some(Start { virt, native })),
+            Some((virt, native)) => Ok(Some(Start { virt, native, host: Some(host) })),
             None => Err(EACCES.into()),
         }
     }
@@ -245,7 +249,9 @@ impl Call<'_, '_> {
             return Ok(());
         }
         let host = self.host_of(found, intent)?;
-        change.path(argument, host);
+        if !found.leads_to(&host) {
+            change.path(argument, host);
+        }
         if let Place::Mount(mount, below) = self.world.table.place(&found.virt)
             && matches!(intent, Intent::Change | Intent::Replace | Intent::Create | Intent::Remove)
         {

@@ -225,7 +225,10 @@ impl Call<'_, '_> {
             }
             let Some(host) = self.descriptor(dir) else { return Ok(Plan::Go) };
             let Some((virt, native)) = self.world.name_of(&host) else { return Ok(Plan::Go) };
-            (Found { virt, native, slash: false, dot: false }, format!("/dev/fd/{dir}").into_bytes())
+            (
+                Found { virt, native, slash: false, dot: false, host: None },
+                format!("/dev/fd/{dir}").into_bytes(),
+            )
         } else {
             let follow = flags & NOFOLLOW == 0;
             let Some(found) = self.resolve_text(dir, &text, follow, Scope::default())? else {
@@ -239,8 +242,8 @@ impl Call<'_, '_> {
             (found, given)
         };
         let start = match self.cwd()? {
-            Some(cwd) => Start { virt: cwd.virt, native: cwd.native },
-            None => Start { virt: Vec::new(), native: true },
+            Some(cwd) => Start { virt: cwd.virt, native: cwd.native, host: None },
+            None => Start { virt: Vec::new(), native: true, host: None },
         };
         let asker = Asker { tid: self.task.pid.0, answers: &self.task.answers };
         let image = self.world.image(asker, &start, found, &given)?;

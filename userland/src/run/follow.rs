@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use kernel_model::abi::{Errno, Pid, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::abi::{CallRecord, Errno, Pid, PtraceEvent, PtraceFlags, Signal, Status};
 use kernel_model::scheme::{Fd, Host};
 use slab::Slab;
 use zerocopy::{FromZeros, IntoBytes};
@@ -13,10 +13,11 @@ use zerocopy::{FromZeros, IntoBytes};
 use super::calls::{Calls, Rule, Special};
 use super::entry::{Call, Plan};
 use super::live::Live;
-use super::mounts::path_of;
+use super::mounts::{Place, path_of, shown};
 use super::report::Reporter;
 use super::rewrite::{Change, New, needs_low_memory};
-use super::task::{After, Cwd, Task, Undo};
+use super::strings::{self, Strings};
+use super::task::{After, Before, Cwd, Task, Undo};
 use super::walk::{Ask, Stop, World};
 use super::{look, socket};
 use crate::failure::Failure;
@@ -35,9 +36,6 @@ const BATCH: usize = 4;
 
 /// Bytes of memory that a 64-bit program is given for its 32-bit calls.
 const LOW_BYTES: u64 = 64 * 1024;
-
-/// Bytes of `int 0x80`, and of `syscall`.
-const CALL_BYTES: u64 = 2;
 
 /// What a mount has answered, and whom.
 struct Answer {
@@ -237,11 +235,23 @@ impl<'h> Follow<'h> {
         match plan {
             Plan::Go => {}
             Plan::Skip(result) => {
-                let Ok(regs) = task.registers() else { return true };
-                let regs = kernel_model::abi::IntRegisters { rax: result as u64, ..regs };
-                task.skip = task.set_registers(&regs).is_ok();
+                task.skip = task.set_call(&CallRecord { number: result as u64, ..record }).is_ok();
             }
-            Plan::Change(change) => {
+            Plan::Change(mut change) => {
+                if abi == 0 && change.is_plain() && change.bytes() > 0 && task.strings.is_none() {
+                    task.changed = task.changed.saturating_add(1);
+                    if task.changed == strings::PATIENCE && !look::is_filtered(task.pid.0) {
+                        change = map_strings();
+                    }
+                }
+                match task.change_plainly(&record, &mut change) {
+                    Ok(true) => return true,
+                    Ok(false) => {}
+                    Err(errno) => {
+                        task.skip = task.set_call(&failing(&record, errno)).is_ok();
+                        return true;
+                    }
+                }
                 let Ok(regs) = task.registers() else { return true };
                 let change = if task.low.is_none() && needs_low_memory(&regs, abi, &change) {
                     map_low()
@@ -250,8 +260,7 @@ impl<'h> Follow<'h> {
                 };
                 if let Err(errno) = task.change(&regs, abi, change) {
                     // There is no room for the strings: the call must not be made with names of the host.
-                    let regs = kernel_model::abi::IntRegisters { rax: -i64::from(errno.0) as u64, ..regs };
-                    task.skip = task.set_registers(&regs).is_ok();
+                    task.skip = task.set_call(&failing(&record, errno)).is_ok();
                 }
             }
         }
@@ -319,17 +328,14 @@ impl<'h> Follow<'h> {
             After::In(virt) if done => {
                 self.generation += 1;
                 let Ok(host) = look::link(format!("/proc/{}/cwd", task.pid).as_bytes()) else { return };
-                let native = self.world.name_of(&host).is_some_and(|(name, native)| native && name == virt);
+                // A directory of the host may also be what a mount shows: it is called what the program called it.
+                let native = host == shown(&virt) && self.world.table.place(&virt) == Place::Host;
                 task.cwd = Some(Cwd { generation: self.generation, host, virt, native });
             }
             After::In(_) => {}
             After::Opened(file) if !done => self.live.close(&self.world.scratch, file),
             After::Opened(_) => {}
-            After::Again if done => {
-                let regs = undo.regs;
-                let regs = kernel_model::abi::IntRegisters { rip: regs.rip - CALL_BYTES, ..regs };
-                let _ = task.set_registers(&regs);
-            }
+            After::Again if done => task.again(&undo),
             After::Again => {}
             After::Address { at, length_at, room } => {
                 if done {
@@ -337,14 +343,19 @@ impl<'h> Follow<'h> {
                 }
             }
             After::Mapped => {
-                let mut regs = undo.regs;
+                if done {
+                    task.strings = Some(Strings::new(result as u64));
+                }
+                task.again(&undo);
+            }
+            After::MappedLow => {
                 if done {
                     task.low = Some(result as u32 as u64);
-                    regs.rip -= CALL_BYTES;
-                } else {
+                    task.again(&undo);
+                } else if let Before::Registers(mut regs) = undo.before {
                     regs.rax = result as u64;
+                    let _ = task.set_registers(&regs);
                 }
-                let _ = task.set_registers(&regs);
             }
         }
     }
@@ -430,11 +441,25 @@ impl<'h> Follow<'h> {
     }
 }
 
+/// The call as it is written to be skipped with an error.
+fn failing(call: &CallRecord, errno: Errno) -> CallRecord {
+    CallRecord { number: -i64::from(errno.0) as u64, ..*call }
+}
+
+/// mmap of memory that only the kernel reads, in the place of a call.
+fn map_strings() -> Change {
+    /// PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS.
+    const ARGUMENTS: [u64; 6] = [0, strings::BYTES, 1, 0x22, u64::MAX, 0];
+    const MMAP: u64 = 9;
+    let arguments = ARGUMENTS.iter().enumerate().map(|(index, value)| (index, New::Value(*value))).collect();
+    Change { arguments, number: Some(MMAP), after: Some(After::Mapped), ..Change::default() }
+}
+
 /// mmap2 of some memory in the place of a 32-bit call: the kernel gives those addresses that fit.
 fn map_low() -> Change {
     /// PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS.
     const ARGUMENTS: [u64; 6] = [0, LOW_BYTES, 3, 0x22, 0xffff_ffff, 0];
     const MMAP2_32: u64 = 192;
     let arguments = ARGUMENTS.iter().enumerate().map(|(index, value)| (index, New::Value(*value))).collect();
-    Change { arguments, number: Some(MMAP2_32), after: Some(After::Mapped), ..Change::default() }
+    Change { arguments, number: Some(MMAP2_32), after: Some(After::MappedLow), ..Change::default() }
 }

@@ -78,6 +78,20 @@ impl Known {
     }
 }
 
+/// Whether a process has seccomp filters besides those of the run (proc_pid_status(5)): they may kill it for a call that it would not
+/// have made itself. Unreadable: yes.
+pub(super) fn is_filtered(pid: u32) -> bool {
+    let count = |pid: &str| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Seccomp_filters:"))?;
+        line.trim().parse::<u32>().ok()
+    };
+    match (count(&pid.to_string()), count("self")) {
+        (Some(its), Some(own)) => its > own + 1,
+        _ => true,
+    }
+}
+
 /// The text of a link; EINVAL: it is none.
 pub(super) fn link(path: &[u8]) -> Result<Vec<u8>, Errno> {
     readlink(path).map(OsStringExt::into_vec)
@@ -86,6 +100,11 @@ pub(super) fn link(path: &[u8]) -> Result<Vec<u8>, Errno> {
 /// Whether something is there, be it a link to nowhere.
 pub(super) fn exists(path: &[u8]) -> bool {
     Path::new(OsStr::from_bytes(path)).symlink_metadata().is_ok()
+}
+
+/// What is there, be it a link.
+pub(super) fn kind(path: &[u8]) -> Option<std::fs::FileType> {
+    Path::new(OsStr::from_bytes(path)).symlink_metadata().ok().map(|entry| entry.file_type())
 }
 
 /// Whether it is a directory, a link followed.

@@ -24,6 +24,7 @@ mod rewrite;
 mod scratch;
 mod socket;
 mod streams;
+mod strings;
 mod task;
 mod walk;
 
@@ -174,7 +175,7 @@ impl Beginning<'_> {
     ) -> Result<(Program, Option<Cwd>), Failure> {
         let Some(name) = words.first() else { return Err(Failure::Usage("no command".to_owned())) };
         let cwd = self.enter(dir)?;
-        let start = Start { virt: cwd.virt.clone(), native: cwd.native };
+        let start = Start { virt: cwd.virt.clone(), native: cwd.native, host: None };
         let mut refused = Errno::ENOENT;
         for candidate in candidates(name.as_bytes()) {
             let found = self.patient(|world, asker| {
@@ -218,7 +219,7 @@ impl Beginning<'_> {
             None => own.clone(),
         };
         let wanted = wanted.into_os_string();
-        let root = Start { virt: Vec::new(), native: true };
+        let root = Start { virt: Vec::new(), native: true, host: None };
         let entered = self.patient(|world, asker| {
             let found: Found = world.walk(asker, &root, wanted.as_bytes(), true, Scope::default())?;
             let host = world.host_of(asker, &found.virt, backing::Intent::Look)?;

@@ -91,7 +91,7 @@ impl Call<'_, '_> {
             return Ok(Intent::Change);
         }
         let there = match self.host_of(found, Intent::Look) {
-            Ok(host) => look::exists(&host).then_some(host),
+            Ok(host) => look::kind(&host),
             Err(Stop::Errno(super::walk::ENOENT)) => None,
             Err(stop) => return Err(stop),
         };
@@ -101,7 +101,7 @@ impl Call<'_, '_> {
             Some(_) if flags & (O_CREAT | O_EXCL) == O_CREAT | O_EXCL => Intent::Look, // EEXIST
             Some(_) if flags & O_TRUNC != 0 => Intent::Replace,
             Some(_) if flags & WRITES != 0 => Intent::Change,
-            Some(host) if look::is_directory(&host) => Intent::List,
+            Some(kind) if kind.is_dir() => Intent::List,
             Some(_) => Intent::Read,
         })
     }

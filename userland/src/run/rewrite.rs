@@ -1,13 +1,15 @@
 //! Changing a call's arguments: new strings are written below the red zone of the task's stack, and what was there before,
-//! and the argument registers, come back when the call is over.
+//! and the argument registers, come back when the call is over. Or they are in [`Strings`](super::strings), and only registers
+//! come back.
 //!
 //! The memory below the red zone (128 bytes, System V ABI for x86-64, 3.2.2) belongs to nobody while a task is in a call,
 //! except on stacks that lie close to other data, as Go's do: hence it is restored.
 
-use kernel_model::abi::{IntRegisters, Result};
+use kernel_model::abi::{CallRecord, IntRegisters, Result};
 
 use super::backing::Intent;
-use super::task::{After, EFAULT, Task, Undo, set_argument, word_size};
+use super::strings::Place;
+use super::task::{After, Before, EFAULT, Task, Undo, set_argument, word_size};
 
 /// The red zone, and as much again.
 const DISTANCE: u64 = 256;
@@ -124,7 +126,57 @@ pub(super) fn needs_low_memory(regs: &IntRegisters, abi: u64, change: &Change) -
     abi != 0 && regs.rsp > u64::from(u32::MAX) && change.bytes() > 0
 }
 
+impl Change {
+    /// Nothing but arguments, each a number or the address of bytes: then no other register matters.
+    pub(super) fn is_plain(&self) -> bool {
+        let plain = |(_, new): &(usize, New)| matches!(new, New::Value(_) | New::Bytes(_));
+        let after = matches!(
+            self.after,
+            None | Some(After::Nothing | After::Moved | After::In(_) | After::Opened(_))
+        );
+        self.arguments.iter().all(plain) && self.pokes.is_empty() && self.number.is_none() && after
+    }
+}
+
 impl Task<'_> {
+    /// Changes the call it is stopped before, without memory of the program's. False: that cannot be done.
+    pub(super) fn change_plainly(&mut self, old: &CallRecord, change: &mut Change) -> Result<bool> {
+        if old.abi != 0 || !change.is_plain() || change.bytes() > 0 && self.strings.is_none() {
+            return Ok(false);
+        }
+        if let Some(strings) = &mut self.strings {
+            strings.make_room(change.bytes() as u64);
+        }
+        let mut record = *old;
+        for (index, new) in std::mem::take(&mut change.arguments) {
+            record.args[index] = match new {
+                New::Value(value) => value,
+                New::Bytes(bytes) => self.string(bytes)?,
+                New::List(_) | New::Struct(..) => return Err(EFAULT),
+            };
+        }
+        if record != *old {
+            self.set_call(&record)?;
+        }
+        let (told, after) = (std::mem::take(&mut change.told), change.after.take().unwrap_or(After::Nothing));
+        self.undo = Some(Undo { before: Before::Call(*old), abi: old.abi, memory: vec![], told, after });
+        Ok(true)
+    }
+
+    /// Where these bytes are now.
+    fn string(&mut self, bytes: Vec<u8>) -> Result<u64> {
+        match self.strings.as_mut().and_then(|strings| strings.place(&bytes)).ok_or(EFAULT)? {
+            Place::Written(at) => Ok(at),
+            Place::Unwritten(at) => {
+                self.write(at, &bytes)?;
+                if let Some(strings) = &mut self.strings {
+                    strings.written(bytes);
+                }
+                Ok(at)
+            }
+        }
+    }
+
     /// Changes the call it is stopped before.
     pub(super) fn change(&mut self, old: &IntRegisters, abi: u64, change: Change) -> Result<()> {
         let mut regs = *old;
@@ -182,8 +234,18 @@ impl Task<'_> {
             self.set_registers(&regs)?;
         }
         let (told, after) = (change.told, change.after.unwrap_or(After::Nothing));
-        self.undo = Some(Undo { regs: *old, abi, memory, told, after });
+        let before = Before::Registers(Box::new(*old));
+        self.undo = Some(Undo { before, abi, memory, told, after });
         Ok(())
+    }
+
+    /// The call is over, and is made once more.
+    pub(super) fn again(&mut self, undo: &Undo) {
+        /// Bytes of `int 0x80`, and of `syscall`.
+        const CALL_BYTES: u64 = 2;
+        if let Before::Registers(regs) = &undo.before {
+            let _ = self.set_registers(&IntRegisters { rip: regs.rip - CALL_BYTES, ..**regs });
+        }
     }
 
     /// The call is over: everything is as it would be. Its result, and what is left to do.
@@ -191,14 +253,22 @@ impl Task<'_> {
         for (address, bytes) in &undo.memory {
             self.write(*address, bytes)?;
         }
+        let before = match &undo.before {
+            Before::Registers(before) => before,
+            Before::Call(before) => {
+                let now = self.call()?;
+                if now.args != before.args {
+                    self.set_call(&CallRecord { args: before.args, ..now })?;
+                }
+                return Ok(now.result);
+            }
+        };
         let now = self.registers()?;
         let mut regs = now;
         for index in 0..6 {
             let old = match undo.abi {
-                0 => [undo.regs.rdi, undo.regs.rsi, undo.regs.rdx, undo.regs.r10, undo.regs.r8, undo.regs.r9],
-                _ => {
-                    [undo.regs.rbx, undo.regs.rcx, undo.regs.rdx, undo.regs.rsi, undo.regs.rdi, undo.regs.rbp]
-                }
+                0 => [before.rdi, before.rsi, before.rdx, before.r10, before.r8, before.r9],
+                _ => [before.rbx, before.rcx, before.rdx, before.rsi, before.rdi, before.rbp],
             };
             set_argument(&mut regs, undo.abi, index, old[index]);
         }

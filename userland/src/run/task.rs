@@ -6,6 +6,7 @@ use kernel_model::scheme::Host;
 use zerocopy::IntoBytes;
 
 use super::backing::Intent;
+use super::strings::Strings;
 use super::walk::Answers;
 
 /// EFAULT.
@@ -48,15 +49,26 @@ pub(super) enum After {
     Opened(u64),
     /// There was nothing to read and the kernel has waited: the call is made again, unless a signal ended the wait.
     Again,
-    /// The call was another one's place: it is made again, and the result is where memory for strings is.
+    /// The call was in another one's place: that is made again, and the result is where memory for 32-bit strings is.
+    MappedLow,
+    /// The same, for [`Strings`]; without them it can be made as well.
     Mapped,
+}
+
+/// What a call was before it was changed.
+#[derive(Debug)]
+pub(super) enum Before {
+    /// All registers.
+    Registers(Box<IntRegisters>),
+    /// Its arguments.
+    Call(CallRecord),
 }
 
 /// What was changed for a call, and how it was before.
 #[derive(Debug)]
 pub(super) struct Undo {
-    /// Registers at the entry. All argument registers go back to what they were.
-    pub(super) regs: IntRegisters,
+    /// All argument registers go back to what they were.
+    pub(super) before: Before,
     pub(super) abi: u64,
     /// Memory that was written: its address and its bytes before.
     pub(super) memory: Vec<(u64, Vec<u8>)>,
@@ -83,6 +95,10 @@ pub(super) struct Task<'h> {
     pub(super) stopped: bool,
     /// Memory of its own, below 4 GiB, for strings of 32-bit calls of 64-bit programs.
     pub(super) low: Option<u64>,
+    /// Memory of its own for strings of other calls.
+    pub(super) strings: Option<Strings>,
+    /// Calls of this program that have been changed, until it has such memory or cannot have it.
+    pub(super) changed: u32,
     host: &'h dyn Host,
     call: Option<Call<'h>>,
     regs: Option<Handle<'h>>,
@@ -104,6 +120,8 @@ impl<'h> Task<'h> {
             skip: false,
             stopped: false,
             low: None,
+            strings: None,
+            changed: 0,
             host,
             call: None,
             regs: None,
@@ -116,6 +134,8 @@ impl<'h> Task<'h> {
         self.pid = pid;
         self.undo = None;
         self.low = None;
+        self.strings = None;
+        self.changed = 0;
         self.call = None;
         self.regs = None;
         self.mem = None;
@@ -130,6 +150,14 @@ impl<'h> Task<'h> {
         match &self.call {
             Some(call) => call.get(),
             None => self.call.insert(self.trace.call()?).get(),
+        }
+    }
+
+    /// Makes it another call.
+    pub(super) fn set_call(&mut self, record: &CallRecord) -> Result<()> {
+        match &self.call {
+            Some(call) => call.set(record),
+            None => self.call.insert(self.trace.call()?).set(record),
         }
     }
 

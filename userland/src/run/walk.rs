@@ -57,6 +57,8 @@ pub(super) struct Start {
     pub(super) virt: Vec<u8>,
     /// It is on the host under this name, and the program is there, too.
     pub(super) native: bool,
+    /// Where the kernel begins.
+    pub(super) host: Option<Vec<u8>>,
 }
 
 /// RESOLVE_* of openat2(2).
@@ -83,6 +85,15 @@ pub(super) struct Found {
     pub(super) slash: bool,
     /// It ends in `.` or `..`.
     pub(super) dot: bool,
+    /// Where the kernel ends if it is given the same path: known of relative ones without links.
+    pub(super) host: Option<Vec<u8>>,
+}
+
+impl Found {
+    /// Whether the path as it was given leads the kernel to this place, too.
+    pub(super) fn leads_to(&self, host: &[u8]) -> bool {
+        self.host.as_ref().is_some_and(|own| *own == host.strip_suffix(b"/").unwrap_or(host))
+    }
 }
 
 /// Who asks: `/proc/self` depends on it.
@@ -187,6 +198,7 @@ impl World {
         let follow = follow || slash;
         let mut at = start.clone();
         let mut links = 0;
+        let mut end = None;
         let home = self.mount_of(&start.virt);
         if path.starts_with(b"/") {
             at.native = true;
@@ -200,11 +212,14 @@ impl World {
             }
             let plain_scope = !confined && !scope.no_links && !scope.no_xdev;
             if plain_scope && let Some(candidate) = self.straight(asker, &at, names, follow)? {
+                if rest.len() == path.len() && !path.starts_with(b"/") {
+                    end = start.host.as_ref().map(|host| [&host[..], &tidy(names)[..]].concat());
+                }
                 at = candidate;
                 break;
             }
-            let end = names.iter().position(|&byte| byte == b'/').unwrap_or(names.len());
-            let (name, after) = (names[..end].to_vec(), names[end..].to_vec());
+            let length = names.iter().position(|&byte| byte == b'/').unwrap_or(names.len());
+            let (name, after) = (names[..length].to_vec(), names[length..].to_vec());
             let is_last = after.iter().all(|&byte| byte == b'/');
             match &name[..] {
                 b"." => {}
@@ -246,7 +261,7 @@ impl World {
                         // The kernel follows it, to the very file. One that stands for another is that one.
                         Name::Magic(host) if next.ends_with(b"/exe") => {
                             match self.scratch.name_of(path_of(&host)) {
-                                Some(virt) => at = Start { virt, native: false },
+                                Some(virt) => at = Start { virt, native: false, host: None },
                                 None => at.virt = next,
                             }
                         }
@@ -267,7 +282,7 @@ impl World {
             }
             rest = after;
         }
-        Ok(Found { virt: at.virt, native: at.native, slash: slash && !dot, dot })
+        Ok(Found { virt: at.virt, native: at.native, slash: slash && !dot, dot, host: end })
     }
 
     fn mount_of(&self, virt: &[u8]) -> Option<usize> {
@@ -325,10 +340,10 @@ impl World {
             // A mount that `..` has led out of leaves `native` as it is.
             Place::Host if virt.starts_with(b"/proc") => Ok(None),
             Place::Host => Ok(match self.known.straight(&virt, follow) {
-                Straight::There | Straight::Missing => Some(Start { virt, native: at.native }),
+                Straight::There | Straight::Missing => Some(Start { virt, native: at.native, host: None }),
                 Straight::Winding => None,
             }),
-            Place::Mount(_, b"") => Ok(Some(Start { virt, native: false })),
+            Place::Mount(_, b"") => Ok(Some(Start { virt, native: false, host: None })),
             Place::Mount(mount, below) => {
                 // Only where the answer is there already: asking about a path with links in it may be asking nonsense.
                 let Ok(host) = self.locate(asker, mount, below, Intent::Look) else { return Ok(None) };
@@ -340,7 +355,7 @@ impl World {
                     Straight::Missing => self.known.has_parent(&host),
                     Straight::Winding => false,
                 };
-                Ok(straight.then_some(Start { virt, native: false }))
+                Ok(straight.then_some(Start { virt, native: false, host: None }))
             }
         }
     }

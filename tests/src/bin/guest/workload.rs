@@ -1,5 +1,6 @@
 //! What the benchmark measures: many cheap calls, calls with a string, many short programs.
 
+use std::io::BufRead as _;
 use std::io::{Error, Result};
 
 use conformance::sys;
@@ -18,6 +19,28 @@ pub(crate) fn open_close(n: i32, path: Option<&str>) -> Result<i32> {
     for _ in 0..n {
         drop(std::fs::File::open(path)?);
     }
+    Ok(0)
+}
+
+/// The same, in a process that dies of mmap if it is `filtered`; and says how many mappings of 64 KiB it has that are nobody's and
+/// can only be read.
+pub(crate) fn given_memory(n: i32, path: &str, filtered: bool) -> Result<i32> {
+    if filtered {
+        conformance::sys::die_of(&[libc::SYS_mmap])?;
+    }
+    open_close(n, Some(path))?;
+    let mut count = 0;
+    for line in std::io::BufReader::new(std::fs::File::open("/proc/self/maps")?).lines() {
+        let line = line?;
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [range, "r--p", _, "00:00", "0"] = words[..]
+            && let Some((start, end)) = range.split_once('-')
+            && let [Ok(start), Ok(end)] = [start, end].map(|address| u64::from_str_radix(address, 16))
+        {
+            count += i32::from(end - start == 64 << 10);
+        }
+    }
+    crate::say!("{count}");
     Ok(0)
 }
 

@@ -242,24 +242,27 @@ impl Probe {
 
     /// What a call leaves behind in registers and memory.
     fn untouched(&mut self) {
-        self.prepare();
-        let new = self.arena.put(self.path("new").as_bytes());
-        let (file, none) =
-            (self.arena.put(self.path("l").as_bytes()), self.arena.put(self.path("none").as_bytes()));
-        let buffer = self.arena.put(&[0; 256]);
-        let cwd = libc::AT_FDCWD as u64;
-        for (name, args) in [
-            ("openat", [cwd, file, 0, 4, 5, 6]),
-            ("openat", [cwd, none, 0, 4, 5, 6]),
-            ("newfstatat", [cwd, file, buffer, 0, 5, 6]),
-            ("mkdirat", [cwd, new, 0o700, 4, 5, 6]),
-            ("renameat", [cwd, new, cwd, none, 5, 6]),
-            ("chdir", [none, 2, 3, 4, 5, 6]),
-            ("execve", [new, 0, 0, 4, 5, 6]),
-            ("readlink", [file, buffer, 256, 4, 5, 6]),
-        ] {
-            let (result, same) = self.arena.call_watched(self.numbers[&(0, name)], args);
-            line(&format!("{name} {} {}", status(result), if same { "untouched" } else { "changed" }));
+        // The first paths are below the stack, later ones in memory of their own.
+        for _ in 0..3 {
+            self.prepare();
+            let new = self.arena.put(self.path("new").as_bytes());
+            let (file, none) =
+                (self.arena.put(self.path("l").as_bytes()), self.arena.put(self.path("none").as_bytes()));
+            let buffer = self.arena.put(&[0; 256]);
+            let cwd = libc::AT_FDCWD as u64;
+            for (name, args) in [
+                ("openat", [cwd, file, 0, 4, 5, 6]),
+                ("openat", [cwd, none, 0, 4, 5, 6]),
+                ("newfstatat", [cwd, file, buffer, 0, 5, 6]),
+                ("mkdirat", [cwd, new, 0o700, 4, 5, 6]),
+                ("renameat", [cwd, new, cwd, none, 5, 6]),
+                ("chdir", [none, 2, 3, 4, 5, 6]),
+                ("execve", [new, 0, 0, 4, 5, 6]),
+                ("readlink", [file, buffer, 256, 4, 5, 6]),
+            ] {
+                let (result, same) = self.arena.call_watched(self.numbers[&(0, name)], args);
+                line(&format!("{name} {} {}", status(result), if same { "untouched" } else { "changed" }));
+            }
         }
     }
 

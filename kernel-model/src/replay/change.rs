@@ -1,0 +1,32 @@
+//! Bytes of what was made of a call: which registers, one bit each, and their new values.
+
+use super::entry::{Answer, Ask, SET_CALL, put_result, take_result};
+use super::wire::{Put, Take};
+use crate::machine::{CallChange, Result};
+
+/// The arguments, then the register of number and result.
+const PLACES: usize = 7;
+
+fn values(change: &CallChange) -> impl Iterator<Item = (usize, u64)> + '_ {
+    let all = change.args.iter().chain([&change.register]).enumerate();
+    all.filter_map(|(place, value)| Some((place, (*value)?)))
+}
+
+pub(super) fn put_change(out: &mut Vec<u8>, change: &CallChange, answer: &Result<Answer>) -> u8 {
+    out.put(values(change).fold(0, |mask, (place, _)| mask | 1 << place));
+    values(change).for_each(|(_, value)| out.put(value));
+    put_result(out, answer, |_, _| {});
+    SET_CALL
+}
+
+pub(super) fn take_change(take: &mut Take<'_>) -> Option<(Ask, Result<Answer>)> {
+    let mask = take.number()?;
+    if mask >> PLACES != 0 {
+        return None;
+    }
+    let mut change = CallChange::default();
+    for place in (0..PLACES).filter(|place| mask >> place & 1 == 1) {
+        *change.args.get_mut(place).unwrap_or(&mut change.register) = Some(take.number()?);
+    }
+    Some((Ask::SetCall(change), take_result(take, |_| Some(Answer::Done))?))
+}
