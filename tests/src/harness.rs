@@ -19,9 +19,9 @@ pub struct Suite {
 impl Suite {
     /// An empty one.
     pub fn new(target: &'static str) -> Suite {
-        // A shell without job control starts what it puts in the background with these ignored, and so would be all that
-        // tests start and then interrupt.
-        for signal in [libc::SIGINT, libc::SIGQUIT] {
+        // A shell without job control, or nohup, starts what it puts in the background with these ignored, and so would be all
+        // that tests start and then interrupt.
+        for signal in [libc::SIGHUP, libc::SIGINT, libc::SIGQUIT] {
             let _ = crate::sys::set_disposition(signal, libc::SIG_DFL);
         }
         Suite { target, trials: Vec::new(), skipped: Vec::new() }
