@@ -155,9 +155,10 @@ fn run(
     Cell { kill: Some(kill), ..Cell::at(dir) }.run(&tracer(&trace, &marked))
 }
 
-/// Did it hit a command that was alive and traced?
+/// Did it hit a command that was alive and traced? One that ended between the look and the kill, and that its parent, the
+/// tracer, has buried, is no one else's to bury: then nothing is said of it.
 fn landed(ended: &Ended) -> bool {
-    ended.said("traced") == ["yes"] && ended.status == "killed 9"
+    ended.said("traced") == ["yes"] && ended.status == "killed 9" && !ended.said("main").is_empty()
 }
 
 fn nothing_left(ended: &Ended) -> Outcome {
