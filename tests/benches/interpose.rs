@@ -32,8 +32,17 @@ enum Floor {
 }
 
 const FLOORS: [Floor; 3] = [Floor::Two, Floor::One, Floor::OneAndExit];
-const NAMES: [&str; 8] =
-    ["native", "two stops", "one", "one+exit", "strace -f", "proot", "run", "run, in a mount"];
+const NAMES: [&str; 9] = [
+    "native",
+    "two stops",
+    "one",
+    "one+exit",
+    "strace -f",
+    "proot",
+    "run",
+    "run, in a mount",
+    "proot, in a binding",
+];
 
 /// Words of the guest, or of a program by its name; `@` is the tree's path, `%` the place for an archive.
 const WORKLOADS: [(&str, &[&str]); 11] = [
@@ -75,8 +84,10 @@ fn main() -> Result<()> {
 
     let mut text = format!("| {rounds} rounds, one core | native ms |");
     NAMES[1..].iter().for_each(|name| text += &format!(" {name} x |"));
-    eprintln!("{text} run / one, added | in a mount / one+exit, added | run / proot, added |");
-    eprintln!("|---|---|{}", "---|".repeat(NAMES.len() + 2));
+    eprintln!(
+        "{text} run / one, added | in a mount / one+exit, added | run / proot, added | the same, inside |"
+    );
+    eprintln!("|---|---|{}", "---|".repeat(NAMES.len() + 3));
     for (name, words) in WORKLOADS {
         let words: Vec<String> = words
             .iter()
@@ -111,7 +122,7 @@ fn row(name: &str, words: &[String], tree: &Path, rounds: usize) -> Result<()> {
     for time in &medians[1..] {
         text += &number(time.map(|time| time / native));
     }
-    for (way, to) in [(6, 2), (7, 3), (6, 5)] {
+    for (way, to) in [(6, 2), (7, 3), (6, 5), (7, 8)] {
         text += &number(added(way, to));
     }
     eprintln!("{text}");
@@ -121,7 +132,7 @@ fn row(name: &str, words: &[String], tree: &Path, rounds: usize) -> Result<()> {
 /// Seconds; `None` where it cannot be done.
 fn once(way: usize, words: &[String], tree: &Path) -> Result<Option<f64>> {
     const POINT: &str = "/tracefd-mount";
-    let shown = if way == 7 { POINT } else { tree.to_str().ok_or_else(|| Error::other("not UTF-8"))? };
+    let shown = if way >= 7 { POINT } else { tree.to_str().ok_or_else(|| Error::other("not UTF-8"))? };
     let archive = tree.join("archive");
     let archive = archive.to_str().ok_or_else(|| Error::other("not UTF-8"))?;
     let tool = matches!(words[0].as_str(), "git" | "tar");
@@ -131,11 +142,13 @@ fn once(way: usize, words: &[String], tree: &Path) -> Result<Option<f64>> {
     let mut guest = if tool { vec![] } else { vec![tracer::own_program("guest")] };
     guest.extend(words.iter().map(|word| word.replace('@', shown).replace('%', archive)));
     let mount = format!("{POINT}=dir:{}", tree.display());
+    let binding = format!("{}:{POINT}", tree.display());
     let tracefd = tracer::tracefd().to_str().ok_or_else(|| Error::other("not UTF-8"))?;
     let before: Vec<&str> = match way {
         0..=3 => vec![],
         4 => vec!["strace", "-f", "-o", "/dev/null", "--"],
         5 => vec!["proot", "-b", "/etc:/tracefd-elsewhere"],
+        8 => vec!["proot", "-b", &binding],
         _ => vec![tracefd, "run", "-b", &mount, "--"],
     };
     if before.first().is_some_and(|tool| !tool.contains('/') && find_program(tool).is_none()) {

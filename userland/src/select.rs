@@ -67,7 +67,7 @@ impl Selection {
             Some(rest) => (true, rest),
             None => (false, set),
         };
-        let size = |table: &Table| table.iter().last().map_or(0, |call| call.number + 1) as usize;
+        let size = |table: &Table| table.numbers().last().map_or(0, |number| number + 1) as usize;
         let mut chosen: Vec<_> = calls.tables().iter().map(|table| vec![negated; size(table)]).collect();
         for word in set.split(',').filter(|word| !word.is_empty()) {
             mark(&mut chosen, calls, word, !negated)?;

@@ -15,7 +15,7 @@ pub fn select(calls: &Calls, wanted: impl Fn(u64, u64) -> bool) -> CallSet {
     let others = wanted(0, u64::MAX);
     let tables = calls.tables().iter().enumerate();
     let numbers =
-        tables.flat_map(|(abi, table)| Table::iter(table).map(move |call| (abi as u64, call.number)));
+        tables.flat_map(|(abi, table)| Table::numbers(table).map(move |number| (abi as u64, number)));
     let listed = numbers.filter(|&(abi, number)| wanted(abi, number) != others);
     if others { CallSet::all_but(listed) } else { CallSet::only(listed) }
 }

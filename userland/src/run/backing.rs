@@ -34,6 +34,8 @@ pub enum Intent {
 pub enum Manner {
     /// By the kernel; nobody is asked.
     Native,
+    /// The same, and all of it is there without being made ready: it is the host's.
+    Host,
     /// By the kernel, after [`Intent::Part`] was asked for what is about to be read.
     Parts,
     /// They are handles of the kernel that runs the command: the interposer opens them itself, and serves what is read and

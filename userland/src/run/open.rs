@@ -3,7 +3,7 @@
 use super::backing::{Intent, Manner};
 use super::entry::{Call, Plan};
 use super::look;
-use super::mounts::{Place, path_of};
+use super::mounts::{Place, Rights, path_of};
 use super::procfs;
 use super::rewrite::{Change, New};
 use super::walk::{Asker, Found, Scope, Stop};
@@ -69,12 +69,21 @@ impl Call<'_, '_> {
         let place = self.world.table.place(&found.virt);
         let manner = match place {
             Place::Mount(mount, _) => self.world.table.get(mount).backing.manner(),
-            Place::Host => Manner::Native,
+            Place::Host => Manner::Host,
         };
         if let (Place::Mount(mount, below), Manner::Live) = (place, manner)
             && flags & O_PATH == 0
         {
             return self.open_live(change, path, found, mount, below, flags);
+        }
+        let reads = flags & (WRITES | O_CREAT | O_TRUNC | O_PATH | O_TMPFILE) == 0;
+        let all_there = match place {
+            Place::Mount(mount, _) => self.world.table.get(mount).rights.contains(Rights::READ),
+            Place::Host => true,
+        };
+        if reads && all_there && manner == Manner::Host {
+            // Whatever is there, be it a directory: one look less.
+            return self.put(change, path, found, Intent::Read);
         }
         let intent = match self.open_intent(found, flags)? {
             Intent::Read if manner == Manner::Parts => Intent::Part(0),

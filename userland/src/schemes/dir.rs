@@ -67,6 +67,6 @@ impl Backing for Dir {
     }
 
     fn manner(&self) -> Manner {
-        Manner::Native
+        Manner::Host
     }
 }

@@ -234,37 +234,69 @@ pub const GROUPS: &[(&str, char)] = &[
     ("memory", 'm'),
 ];
 
-/// All calls of one ABI.
+/// All calls of one ABI. A row is read when somebody asks for its call: most are never made.
 pub struct Table {
     /// Index: the number.
-    calls: Vec<Option<Call>>,
+    rows: Vec<Row>,
+}
+
+#[derive(Default)]
+struct Row {
+    /// Its line; empty: there is no such call, or it is known.
+    line: &'static [u8],
+    call: OnceLock<Option<Box<Call>>>,
 }
 
 impl Table {
     fn parse(text: &'static str) -> Table {
-        let mut table = Table { calls: Vec::new() };
-        for line in text.lines().filter(|line| !line.starts_with('#')) {
-            table.insert(parse_line(line).unwrap_or_else(|| panic!("a bad line in a call table: {line}")));
+        let mut table = Table { rows: Vec::with_capacity(512) };
+        let lines = text.as_bytes().split(|&byte| byte == b'\n');
+        for line in lines.filter(|line| !line.is_empty() && line[0] != b'#') {
+            let digits = line.iter().take_while(|byte| byte.is_ascii_digit());
+            let number = digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
+            table.row(number).line = line;
         }
         table
     }
 
-    fn insert(&mut self, call: Call) {
-        let slot = call.number as usize;
-        if self.calls.len() <= slot {
-            self.calls.resize_with(slot + 1, || None);
+    fn row(&mut self, number: usize) -> &mut Row {
+        if self.rows.len() <= number {
+            self.rows.resize_with(number + 1, Row::default);
         }
-        self.calls[slot] = Some(call);
+        &mut self.rows[number]
+    }
+
+    fn insert(&mut self, call: Call) {
+        let number = call.number as usize;
+        self.row(number).call = OnceLock::from(Some(Box::new(call)));
     }
 
     /// The call of this number.
     pub fn get(&self, number: u64) -> Option<&Call> {
-        self.calls.get(usize::try_from(number).ok()?)?.as_ref()
+        self.rows.get(usize::try_from(number).ok()?)?.call()
+    }
+
+    /// The numbers that calls have, ascending.
+    pub fn numbers(&self) -> impl Iterator<Item = u64> {
+        let named =
+            self.rows.iter().enumerate().filter(|(_, row)| !row.line.is_empty() || row.call.get().is_some());
+        named.map(|(number, _)| number as u64)
     }
 
     /// All of them, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &Call> {
-        self.calls.iter().flatten()
+        self.rows.iter().filter_map(Row::call)
+    }
+}
+
+impl Row {
+    /// Panics if the line is not what it should be; a test reads all.
+    fn call(&self) -> Option<&Call> {
+        let read = || {
+            let text = std::str::from_utf8(self.line).ok().filter(|text| !text.is_empty())?;
+            Some(Box::new(parse_line(text).unwrap_or_else(|| panic!("a bad line in a call table: {text}"))))
+        };
+        self.call.get_or_init(read).as_deref()
     }
 }
 
@@ -305,7 +337,7 @@ impl Calls {
     /// anything else bits.
     pub fn renumbered(calls: impl IntoIterator<Item = (u64, &'static str, &'static str)>) -> Calls {
         let linux = Table::parse(include_str!("x86_64.tsv"));
-        let mut table = Table { calls: Vec::new() };
+        let mut table = Table { rows: Vec::new() };
         for (number, name, letters) in calls {
             let model = linux.iter().find(|call| call.name == name);
             let arguments = match model {
