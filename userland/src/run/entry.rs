@@ -248,6 +248,7 @@ impl Call<'_, '_> {
         if found.native {
             return Ok(());
         }
+        self.world.renames.set(true);
         let host = self.host_of(found, intent)?;
         if !found.leads_to(&host) {
             change.path(argument, host);

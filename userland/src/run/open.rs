@@ -117,6 +117,9 @@ impl Call<'_, '_> {
 
     /// A copy of a maps file with virtual names; `None`: they are the same.
     fn renamed_maps(&self, host: &[u8]) -> Option<Vec<u8>> {
+        if !self.world.renames.get() {
+            return None; // programs that read their maps at each start are many, and the kernel takes long to write them
+        }
         let own = host
             .strip_prefix(b"/proc/self/")
             .map(|rest| [format!("/proc/{}/", self.task.pid).as_bytes(), rest].concat());

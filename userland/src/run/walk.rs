@@ -3,6 +3,7 @@
 //! Most paths touch no mount, and have no link on the way: one look at the host tells, and nothing is rewritten. The others
 //! are followed name by name. What is not ready in a mount ends the walk; it is begun again when the answer is there.
 
+use std::cell::Cell;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
@@ -110,6 +111,8 @@ pub(super) struct World {
     pub(super) scratch: Scratch,
     pub(super) copies: Copies,
     pub(super) known: Known,
+    /// A process may have a file of a mount, whose name in /proc is the host's.
+    pub(super) renames: Cell<bool>,
 }
 
 /// A name as the walk sees it.
@@ -125,7 +128,11 @@ enum Name {
 impl World {
     /// The host path of a virtual one, made ready for `intent`.
     pub(super) fn host_of(&self, asker: Asker<'_>, virt: &[u8], intent: Intent) -> Result<Vec<u8>, Stop> {
-        match self.table.place(virt) {
+        let place = self.table.place(virt);
+        if intent != Intent::Look && place != Place::Host {
+            self.renames.set(true);
+        }
+        match place {
             Place::Mount(mount, below) => match self.locate(asker, mount, below, intent) {
                 Err(Stop::Errno(ENOENT | ENOTDIR)) if self.table.has_below(virt) => self.glue(virt),
                 Ok(host) if self.table.has_below(virt) && !look::exists(&host) => self.glue(virt),
