@@ -1,7 +1,7 @@
 //! `tracefd trace` beside strace, option by option: `cargo bench -p conformance --bench beside_strace`. Prints a Markdown table.
 //!
 //! Both and the minimal two-stop loop in one run, interleaved round by round; medians of added times (t − native) as ratios.
-//! `OVERHEAD_ROUNDS` (5) sets the rounds; `cargo test --benches` runs a hundredth, once, to see that it works.
+//! After `--`, words that the names of rows must have, all of them. `OVERHEAD_ROUNDS` (5) sets the rounds; `cargo test --benches` runs a hundredth, once, to see that it works.
 
 #[path = "overhead/loops.rs"]
 mod loops;
@@ -32,6 +32,7 @@ fn main() -> Result<()> {
         return Ok(());
     }
     let whole = std::env::args().any(|arg| arg == "--bench");
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let rounds = std::env::var("OVERHEAD_ROUNDS").ok().and_then(|text| text.parse().ok());
     let rounds: usize = rounds.unwrap_or(if whole { 5 } else { 1 });
     let count = |n: u32| if whole { n } else { n.div_ceil(100) }.to_string();
@@ -61,7 +62,10 @@ fn main() -> Result<()> {
         sched_setaffinity(SELF, cpus)?;
         for (options, words) in modes {
             for (name, command) in &workloads {
-                row(&format!("{placement} | {options} | {name}"), words, command, rounds)?;
+                let name = format!("{placement} | {options} | {name}");
+                if asked.iter().all(|word| name.contains(word)) {
+                    row(&name, words, command, rounds)?;
+                }
             }
         }
     }
