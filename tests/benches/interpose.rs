@@ -165,6 +165,9 @@ fn once(way: usize, words: &[String], tree: &Path) -> Result<Option<f64>> {
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
                 .status()?;
+            if !status.success() && words[0] == "proot" {
+                return Ok(None); // it lets newer calls through, statx among them, with names that only it knows
+            }
             if !status.success() {
                 return Err(Error::other(format!("{words:?}: {status}")));
             }
