@@ -3,6 +3,8 @@
 //! A set is "all but these" or "only these". That is closed under union, so a kernel can tell its machine what all its
 //! parties want together, and it holds for numbers that nobody has thought of yet.
 
+use std::cmp::Ordering;
+
 use crate::abi::Signal;
 
 /// System calls, each by the ABI and the number of [`crate::machine::Detail::Call`].
@@ -72,10 +74,26 @@ impl CallSet {
     /// What is in either.
     #[must_use]
     pub fn union(&self, other: &CallSet) -> CallSet {
-        let others = self.others || other.others;
-        let member = |&(abi, number): &(u64, u64)| self.has(abi, number) || other.has(abi, number);
-        let listed = self.but.iter().chain(&other.but).copied();
-        CallSet::new(others, listed.filter(|call| member(call) != others))
+        let (others, mut but) = (self.others || other.others, Vec::new());
+        let mut keep = |call, in_self: bool, in_other: bool| {
+            if (in_self || in_other) != others {
+                but.push(call);
+            }
+        };
+        // Both ascend: whichever call is less comes next, and stands in both lists if they begin with the same.
+        let (mut ours, mut theirs) = (self.but.as_slice(), other.but.as_slice());
+        loop {
+            let order = match (ours.first(), theirs.first()) {
+                (None, None) => return CallSet { others, but },
+                (Some(a), Some(b)) => a.cmp(b),
+                (Some(_), None) => Ordering::Less,
+                (None, Some(_)) => Ordering::Greater,
+            };
+            let call = if order.is_le() { ours[0] } else { theirs[0] };
+            keep(call, self.others != order.is_le(), other.others != order.is_ge());
+            ours = &ours[usize::from(order.is_le())..];
+            theirs = &theirs[usize::from(order.is_ge())..];
+        }
     }
 
     /// Whether all that is in this is in `wider`.
