@@ -69,26 +69,38 @@ fn body(calls: &CallSet, abi: u64) -> Vec<sock_filter> {
         }
         answers.extend(number.checked_add(1).map(|next| (next, others)));
     }
-    let mut body = vec![op(LOAD, NUMBER)];
-    body.extend(search(&answers));
-    body
+    // Written from its end, where the answers stand: an instruction is told how far what it leads to is from the end.
+    let mut reversed = vec![op(RETURN, trace), op(RETURN, allow)];
+    let start = search(&answers, &mut reversed);
+    jump(start, &mut reversed);
+    reversed.push(op(LOAD, NUMBER));
+    reversed.reverse();
+    reversed
 }
 
-/// Halves the numbers until one answer is left. (The kernel tries every number when a program is installed, which took as
-/// long as starting a small command while they were compared one after the other.)
-fn search(answers: &[(u32, u32)]) -> Vec<sock_filter> {
+/// Halves the numbers until one answer is left; where that begins, counted from the end. (The kernel tries every number when
+/// a program is installed, which took as long as starting a small command while they were compared one after the other, and
+/// its compiler takes a time for each instruction, so both answers stand there once.)
+fn search(answers: &[(u32, u32)], reversed: &mut Vec<sock_filter>) -> usize {
     if let [(_, answer)] = answers {
-        return vec![op(RETURN, *answer)];
+        return if *answer == STOP { 1 } else { 2 };
     }
     let (low, high) = answers.split_at(answers.len() / 2);
-    let (first, low, high) = (high[0].0, search(low), search(high));
-    let mut program = match u8::try_from(low.len()) {
-        Ok(skipped) => vec![branch(IF_AT_LEAST, first, skipped, 0)],
-        Err(_) => vec![branch(IF_AT_LEAST, first, 0, 1), op(JUMP, low.len() as u32)],
-    };
-    program.extend(low);
-    program.extend(high);
-    program
+    let (first, high, low) = (high[0].0, search(high, reversed), search(low, reversed));
+    // A conditional jump reaches 255 instructions, one of which may be the jump, which reaches any, to the other answer.
+    let yes = if reversed.len() - high < 255 { high } else { jump(high, reversed) };
+    let no = if reversed.len() - low < 255 { low } else { jump(low, reversed) };
+    let offset = |to: usize| (reversed.len() - to) as u8;
+    reversed.push(branch(IF_AT_LEAST, first, offset(yes), offset(no)));
+    reversed.len()
+}
+
+/// A jump to what begins there, if it does not begin here; where it is.
+fn jump(to: usize, reversed: &mut Vec<sock_filter>) -> usize {
+    if to < reversed.len() {
+        reversed.push(op(JUMP, (reversed.len() - to) as u32));
+    }
+    reversed.len()
 }
 
 #[cfg(test)]
