@@ -58,7 +58,7 @@ mod table;
 mod tracee;
 mod wait;
 
-pub use spawn::{allow_tracers, become_program};
+pub use spawn::{allow_tracers, become_program, ignored_at_start};
 
 use std::collections::{HashMap, VecDeque};
 use std::marker::PhantomData;

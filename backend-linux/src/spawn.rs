@@ -85,6 +85,11 @@ pub fn become_program(program: &Program) -> abi::Errno {
     abi::Errno(sys::replace(&image) as i32)
 }
 
+/// Which signals were ignored when this process was started: bit n − 1 is signal n. Rust's runtime ignores SIGPIPE later.
+pub fn ignored_at_start() -> u64 {
+    sys::ignored_at_start()
+}
+
 /// Lets any process of this user trace this one, also where Yama would let only its ancestors (ptrace(2)).
 pub fn allow_tracers() {
     sys::allow_tracers(true);
@@ -112,7 +117,7 @@ fn system_error(errno: Errno) -> Error {
 }
 
 /// Why there is no program.
-fn refusal(embryo: &Embryo, program: &Program) -> Error {
+fn refusal(embryo: &Embryo<'_>, program: &Program) -> Error {
     match embryo.failure() {
         Some(Errno::EACCES) if is_directory(program) => system_error(Errno::EISDIR),
         Some(errno) => system_error(errno),

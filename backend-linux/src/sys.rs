@@ -263,7 +263,7 @@ pub(crate) fn tgkill(tgid: i32, tid: i32, signal: c_int) -> Result<()> {
 
 // ---------------------------------------------------------------------------------------------- making a process
 
-/// Bit n − 1: signal n was ignored when this process was started.
+/// [`ignored_at_start`]
 static IGNORED_AT_START: AtomicU64 = AtomicU64::new(0);
 /// The signal mask this process was started with.
 static MASK_AT_START: AtomicU64 = AtomicU64::new(0);
@@ -286,10 +286,7 @@ const MASK_BYTES: usize = size_of::<u64>();
 extern "C" fn remember_start() {
     let mut ignored = 0;
     for signal in SIGNALS {
-        let mut old = KernelAction::default();
-        // SAFETY: the kernel only writes one action of its own layout to `old`.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, 0usize, &raw mut old, MASK_BYTES) };
-        ignored |= u64::from(old.handler == libc::SIG_IGN) << (signal - 1);
+        ignored |= u64::from(action(signal, None).handler == libc::SIG_IGN) << (signal - 1);
     }
     IGNORED_AT_START.store(ignored, Ordering::Relaxed);
     MASK_AT_START.store(swap_mask(None), Ordering::Relaxed);
@@ -301,31 +298,35 @@ extern "C" fn remember_start() {
 #[unsafe(link_section = ".init_array")]
 static REMEMBER_START: extern "C" fn() = remember_start;
 
+/// Bit n − 1: signal n was ignored when this process was started.
+pub(crate) fn ignored_at_start() -> u64 {
+    IGNORED_AT_START.load(Ordering::Relaxed)
+}
+
 /// Sets SA_NOCLDSTOP on SIGCHLD at its default action.
 pub(crate) fn no_child_stop_signals() {
-    let action = KernelAction {
-        handler: libc::SIG_DFL,
-        flags: c_long::from(libc::SA_NOCLDSTOP),
-        restorer: 0,
-        mask: 0,
-    };
-    // SAFETY: the layout is the kernel's own, the default action needs no restorer, and `action` outlives the call.
-    unsafe {
-        libc::syscall(libc::SYS_rt_sigaction, libc::SIGCHLD, &raw const action, 0usize, MASK_BYTES);
-    }
+    let (handler, flags) = (libc::SIG_DFL, c_long::from(libc::SA_NOCLDSTOP));
+    action(libc::SIGCHLD, Some(KernelAction { handler, flags, ..KernelAction::default() }));
+}
+
+/// Sets a signal's action, which is none of our functions, and gives the one before. KILL and STOP have only one.
+fn action(signal: c_int, new: Option<KernelAction>) -> KernelAction {
+    let mut old = KernelAction::default();
+    let new = new.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let arguments = [signal as usize, new as usize, (&raw mut old) as usize, MASK_BYTES];
+    // SAFETY: both have the kernel's own layout and outlive the call; what is no function needs no restorer.
+    let _ = unsafe { raw(libc::SYS_rt_sigaction, arguments) };
+    old
 }
 
 /// Sets the calling thread's mask, all 64 signals of it, and gives the one before.
 fn swap_mask(mask: Option<u64>) -> u64 {
     let mut old = 0u64;
     let new = mask.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+    let arguments = [libc::SIG_SETMASK as usize, new as usize, (&raw mut old) as usize, MASK_BYTES];
     // SAFETY: the kernel reads 8 bytes of `new`, unless null, and writes 8 to `old`; both outlive the call.
-    unsafe { libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, new, &raw mut old, MASK_BYTES) };
+    let _ = unsafe { raw(libc::SYS_rt_sigprocmask, arguments) };
     old
-}
-
-unsafe extern "C" {
-    static environ: *const *const c_char;
 }
 
 /// A program, ready to be passed to execve.
@@ -338,106 +339,138 @@ pub(crate) struct Image<'a> {
 }
 
 /// A child that waits to be let into its program.
-pub(crate) struct Embryo {
+pub(crate) struct Embryo<'a> {
     pub(crate) pid: i32,
     release: OwnedFd,
     failure: OwnedFd,
+    _of_the_child: (Box<Birth<'a>>, Box<[MaybeUninit<u128>]>),
 }
 
-/// Forks. The child waits for [`Embryo::release`], then becomes `image` with the dispositions and the mask that this
-/// process was started with. All that the child does is async-signal-safe, so other threads may exist.
-pub(crate) fn fork(image: &Image<'_>) -> Result<Embryo> {
+/// What the child of [`fork`] looks at.
+struct Birth<'a> {
+    image: &'a Image<'a>,
+    args: Vec<*const c_char>,
+    env: Option<Vec<*const c_char>>,
+    filter: Option<libc::sock_fprog>,
+    /// To wait for, and to say why there is no program; the parent's end of the first, of no use to the child.
+    ends: [OwnedFd; 2],
+    closed: c_int,
+}
+
+/// Makes a child. It waits for [`Embryo::release`], then becomes `image` with the dispositions and the mask that this
+/// process was started with. The embryo has to be kept until the child is seen at its exec or has ended.
+///
+/// The child runs in our memory, on a stack of its own: to copy the memory and to fault our own pages back in was much of what
+/// it takes to start a small program. So its system calls share no errno, and it writes to its stack only; other threads may
+/// exist. Who shall be another user gets a copy: its memory is not dumpable (commit_creds in kernel/cred.c), ours shall be.
+pub(crate) fn fork<'a>(image: &'a Image<'a>) -> Result<Embryo<'a>> {
     let _request = fault::around("fork", 0);
-    let args = pointers(image.args);
-    let env = image.env.map(pointers);
-    let filter = image
-        .filter
-        .map(|filter| libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() });
     let (wait_end, release) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
     let (failure, fail_end) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)?;
+    let (args, env) = (pointers(image.args), image.env.map(pointers));
+    let filter = image
+        .filter
+        .map(|program| libc::sock_fprog { len: program.len() as u16, filter: program.as_ptr().cast_mut() });
+    let (ends, closed) = ([wait_end, fail_end], release.as_raw_fd());
+    let birth = Box::new(Birth { image, args, env, filter, ends, closed });
+    let mut stack = Box::<[u128]>::new_uninit_slice(STACK);
+    let memory = if image.user.is_some() { 0 } else { libc::CLONE_VM };
     // A handler of the host's must not run in the child.
     let mask = swap_mask(Some(u64::MAX));
-    // SAFETY: the child calls nothing but `become_image`, which is async-signal-safe and does not return.
-    let pid = match Errno::result(unsafe { libc::fork() }) {
-        Ok(0) => {
-            // SAFETY: reads the pointer, not what is behind it; setenv elsewhere in the host replaces it whole.
-            let inherited = unsafe { environ };
-            let env = env.as_ref().map_or(inherited, |env| env.as_ptr());
-            become_image(
-                image.path.as_ptr(),
-                args.as_ptr(),
-                env,
-                filter.as_ref(),
-                image.user,
-                [wait_end.as_raw_fd(), release.as_raw_fd(), fail_end.as_raw_fd()],
-            )
-        }
-        result => result,
-    };
+    // SAFETY: the end of an aligned stack that the embryo owns, like what `birth` points to; the child calls `be_born`,
+    // which keeps to what is said above.
+    let pid = Errno::result(unsafe {
+        let top = stack.as_mut_ptr_range().end.cast();
+        libc::clone(be_born, top, memory | libc::SIGCHLD, std::ptr::from_ref(&*birth).cast_mut().cast())
+    });
     swap_mask(Some(mask));
-    Ok(Embryo { pid: pid?, release, failure })
+    Ok(Embryo { pid: pid?, release, failure, _of_the_child: (birth, stack) })
 }
 
-/// The child's side of [`fork`].
-fn become_image(
-    path: *const c_char,
-    args: *const *const c_char,
-    env: *const *const c_char,
-    filter: Option<&libc::sock_fprog>,
-    user: Option<&User>,
-    [wait_end, release, fail_end]: [c_int; 3],
-) -> ! {
+/// Of the child of [`fork`], in 16 bytes each.
+const STACK: usize = 1024;
+
+/// The child's side of [`fork`]; what it returns is its exit status.
+extern "C" fn be_born(birth: *mut c_void) -> c_int {
+    // SAFETY: the embryo keeps it for as long as this runs.
+    let birth = unsafe { &*birth.cast::<Birth<'_>>() };
+    let [wait_end, fail_end] = birth.ends.each_ref().map(AsRawFd::as_raw_fd);
     let mut byte = 0u8;
-    // SAFETY: descriptors of our own copy of the table; the child has no use for the other end, whose last copy in
-    // the parent tells of the parent's death.
-    unsafe { libc::close(release) };
+    // SAFETY: a descriptor of our own copy of the table: the last copy, in the parent, tells of the parent's death.
+    let _ = unsafe { raw(libc::SYS_close, [birth.closed as usize, 0, 0, 0]) };
     // SAFETY: reads into a local byte.
-    if unsafe { libc::read(wait_end, (&raw mut byte).cast(), 1) } != 1 {
-        // SAFETY: ends this process without running anything of the host's.
-        unsafe { libc::_exit(127) };
+    if unsafe { raw(libc::SYS_read, [wait_end as usize, (&raw mut byte) as usize, 1, 0]) } == Ok(1) {
+        let env = birth.env.as_deref().map_or_else(inherited, <[_]>::as_ptr);
+        let failed = enter(birth.image, birth.args.as_ptr(), env, birth.filter.as_ref());
+        let errno = (failed as i32).to_ne_bytes();
+        // SAFETY: writes four local bytes.
+        let _ = unsafe { raw(libc::SYS_write, [fail_end as usize, errno.as_ptr() as usize, 4, 0]) };
     }
-    let errno = (enter(path, args, env, filter, user) as i32).to_ne_bytes();
-    // SAFETY: writes four local bytes, then ends this process.
+    127
+}
+
+/// A system call that leaves errno alone, which the child of [`fork`] has in common with us.
+///
+/// # Safety
+///
+/// What the arguments point to must be fit for this call.
+unsafe fn raw(number: c_long, [a, b, c, d]: [usize; 4]) -> Result<usize> {
+    let answer: isize;
+    // SAFETY: the kernel changes these three registers, and otherwise does what the caller vouches for.
     unsafe {
-        libc::write(fail_end, errno.as_ptr().cast(), errno.len());
-        libc::_exit(127)
+        std::arch::asm!(
+            "syscall",
+            inlateout("rax") number as isize => answer,
+            in("rdi") a,
+            in("rsi") b,
+            in("rdx") c,
+            in("r10") d,
+            in("r8") 0,
+            lateout("rcx") _,
+            lateout("r11") _,
+            options(nostack),
+        );
     }
+    if (-4095..0).contains(&answer) { Err(Errno::from_raw(-answer as i32)) } else { Ok(answer as usize) }
 }
 
 /// Becomes the program, with the dispositions and the mask that this process was started with; why it could not.
 fn enter(
-    path: *const c_char,
+    image: &Image<'_>,
     args: *const *const c_char,
     env: *const *const c_char,
     filter: Option<&libc::sock_fprog>,
-    user: Option<&User>,
 ) -> Errno {
     let ignored = IGNORED_AT_START.load(Ordering::Relaxed);
     for signal in SIGNALS {
         let handler = if ignored >> (signal - 1) & 1 == 1 { libc::SIG_IGN } else { libc::SIG_DFL };
-        let action = KernelAction { handler, ..KernelAction::default() };
-        // SAFETY: the kernel reads one action of its own layout; KILL and STOP refuse, and have only one disposition.
-        unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, &raw const action, 0usize, MASK_BYTES) };
+        action(signal, Some(KernelAction { handler, ..KernelAction::default() }));
     }
     swap_mask(Some(MASK_AT_START.load(Ordering::Relaxed)));
     // The filter first: who is nobody any more may not install one.
-    let refused = filter.map_or(Ok(()), install).and_then(|()| user.map_or(Ok(()), turn_into)).err();
+    let refused = filter.map_or(Ok(()), install).and_then(|()| image.user.map_or(Ok(()), turn_into)).err();
     if let Some(errno) = refused {
         return errno;
     }
-    // SAFETY: the callers made NUL-terminated strings and NULL-terminated lists, alive in this copy of the memory.
-    unsafe { libc::execve(path, args, env) };
-    Errno::last()
+    let arguments = [image.path.as_ptr() as usize, args as usize, env as usize, 0];
+    // SAFETY: the callers made NUL-terminated strings and NULL-terminated lists, alive for as long as this runs.
+    unsafe { raw(libc::SYS_execve, arguments) }.err().unwrap_or(Errno::UnknownErrno)
+}
+
+/// The environment of this process.
+fn inherited() -> *const *const c_char {
+    unsafe extern "C" {
+        static environ: *const *const c_char;
+    }
+    // SAFETY: reads the pointer, not what is behind it; setenv elsewhere in the host replaces it whole.
+    unsafe { environ }
 }
 
 /// Makes this process the program, without a fork. Returns only to say why it could not; signals are then as they were
 /// before main.
 pub(crate) fn replace(image: &Image<'_>) -> Errno {
     let (args, env) = (pointers(image.args), image.env.map(pointers));
-    // SAFETY: reads the pointer, not what is behind it.
-    let inherited = unsafe { environ };
-    let env = env.as_ref().map_or(inherited, |env| env.as_ptr());
-    enter(image.path.as_ptr(), args.as_ptr(), env, None, image.user)
+    enter(image, args.as_ptr(), env.as_ref().map_or_else(inherited, |env| env.as_ptr()), None)
 }
 
 /// PR_SET_PTRACER of Yama: whether any process may trace this one, if it may otherwise. Without Yama: nothing.
@@ -457,13 +490,15 @@ fn pointers(list: &[CString]) -> Vec<*const c_char> {
 fn install(filter: &libc::sock_fprog) -> Result<()> {
     let set = || {
         let (mode, flags) = (libc::SECCOMP_SET_MODE_FILTER, libc::SECCOMP_FILTER_FLAG_SPEC_ALLOW);
-        // SAFETY: the kernel reads the program that `fork` described, alive in this copy of the memory.
-        Errno::result(unsafe { libc::syscall(libc::SYS_seccomp, mode, flags, &raw const *filter) })
+        // SAFETY: the kernel reads the program that `fork` described, alive for as long as this runs.
+        unsafe {
+            raw(libc::SYS_seccomp, [mode as usize, flags as usize, std::ptr::from_ref(filter) as usize, 0])
+        }
     };
     match set() {
         Err(Errno::EACCES) => {
             // SAFETY: numbers only.
-            Errno::result(unsafe { libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })?;
+            unsafe { raw(libc::SYS_prctl, [libc::PR_SET_NO_NEW_PRIVS as usize, 1, 0, 0]) }?;
             set().map(drop)
         }
         done => done.map(drop),
@@ -474,15 +509,16 @@ fn install(filter: &libc::sock_fprog) -> Result<()> {
 /// in every thread that it remembers, and there is only one here.
 fn turn_into(user: &User) -> Result<()> {
     let User { uid, gid, groups } = user;
-    // SAFETY: the kernel reads as many numbers as the slice has, which is alive in this copy of the memory.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })?;
+    let (uid, gid) = (*uid as usize, *gid as usize);
+    // SAFETY: the kernel reads as many numbers as the slice has, which is alive for as long as this runs.
+    unsafe { raw(libc::SYS_setgroups, [groups.len(), groups.as_ptr() as usize, 0, 0]) }?;
     // SAFETY: numbers only.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresgid, *gid, *gid, *gid) })?;
+    unsafe { raw(libc::SYS_setresgid, [gid, gid, gid, 0]) }?;
     // SAFETY: numbers only.
-    Errno::result(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map(drop)
+    unsafe { raw(libc::SYS_setresuid, [uid, uid, uid, 0]) }.map(drop)
 }
 
-impl Embryo {
+impl Embryo<'_> {
     /// Lets it call execve.
     pub(crate) fn release(&self) -> Result<()> {
         let _request = fault::around("release", self.pid);

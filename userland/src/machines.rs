@@ -155,6 +155,11 @@ impl Seen {
     }
 }
 
+/// Which signals the tool was started with as ignored: bit n − 1 is signal n.
+pub(crate) fn ignored_at_start() -> u64 {
+    backend_linux::ignored_at_start()
+}
+
 /// Makes this process the program; why it could not.
 pub(crate) fn become_program(program: &Program) -> Errno {
     backend_linux::become_program(program)

@@ -71,7 +71,7 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
     let calls = calls(&backend);
     let options = setup::options(args, calls)?;
     // Before the first thread: they inherit the mask.
-    let waited = signals::block();
+    let waited = signals::block(machines::ignored_at_start());
     let output = setup::output(args)?;
     let record = record(args, &output)?;
     output.keep_flushed();
@@ -119,7 +119,7 @@ fn trace(mut args: TraceArgs) -> Result<Status, Failure> {
 
 fn run(args: RunArgs) -> Result<Status, Failure> {
     // Before the first thread, and mounts may have some: they inherit the mask.
-    let waited = signals::block();
+    let waited = signals::block(machines::ignored_at_start());
     let (mounts, restrictions) = (args.mounts()?, args.restrictions()?);
     let RunArgs { cwd: dir, command: words, warn_unknown, .. } = args;
     let signals = Signals::start(waited, Mode::Spawned { real: true }, Output::none());

@@ -78,9 +78,9 @@ const HELD: [Signal; 8] = [
     Signal::SIGXFSZ,
 ];
 
-/// Blocks all signals that the tool handles, in this thread and those it will start; returns those to wait for.
-pub fn block() -> SigSet {
-    let ignored = ignored();
+/// Blocks all signals that the tool handles, in this thread and those it will start; returns those to wait for. Bit n − 1 of
+/// `ignored`: signal n was ignored when the tool was started.
+pub fn block(ignored: u64) -> SigSet {
     let mut waited = SigSet::empty();
     let mut blocked = waited;
     for signal in HELD {
@@ -111,13 +111,6 @@ pub fn as_started<T>(act: impl FnOnce() -> T) -> T {
 
 fn bit(signal: Signal) -> u64 {
     1 << (signal as u32 - 1)
-}
-
-/// The signals this process ignores, as proc_pid_status(5) shows them. Unreadable: none.
-fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).unwrap_or(0)
 }
 
 impl Signals {

@@ -66,7 +66,7 @@ fn in_a_role(role: &str) -> ! {
     // Before the mask changes: std's children inherit it. (Those of backend-linux do not.)
     let mut command = Command::new("cat").stdin(Stdio::piped()).spawn().unwrap();
     let open = command.stdin.take(); // wait would close it, and cat would end
-    let waited = signals::block();
+    let waited = signals::block(0);
     let output = Output::stderr();
     output.put(b"read(0");
     match role {
