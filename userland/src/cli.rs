@@ -6,11 +6,10 @@ use std::path::PathBuf;
 
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{Arg, ArgAction, Args, Command, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, Args, Command, Parser, ValueEnum};
 
-use crate::lab::LabTool;
 use crate::longs::Longs;
-use crate::run::args::RunArgs;
+use crate::tools::Tool;
 use crate::trace::summary::{self, Column, Order};
 
 /// Trace processes through file handles: on Linux, or on a simulated machine.
@@ -28,28 +27,6 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub tool: Tool,
-}
-
-/// The tools.
-#[derive(Debug, Subcommand)]
-pub enum Tool {
-    /// Print every system call, signal, birth and end of processes
-    Trace(Box<TraceArgs>),
-    /// Explore scenarios on the simulator, in every order, and walk through what was found
-    #[command(subcommand)]
-    Lab(LabTool),
-    /// Run a command that sees other trees at paths of its own: directories, archives, web servers
-    Run(Box<RunArgs>),
-    /// Print a completion script for a shell
-    Completions {
-        /// For which one
-        shell: clap_complete::Shell,
-    },
-    /// Print the manual page, or that of a tool
-    Man {
-        /// The tool, such as `trace`
-        tool: Option<String>,
-    },
 }
 
 /// Machines that can be named.

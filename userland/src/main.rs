@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use kernel_model::abi::{Errno, Pid, Status};
 use kernel_model::scheme::Program;
-use userland::cli::{BackendName, Cli, Interruptible, Placement, Tool, TraceArgs};
+use userland::cli::{BackendName, Cli, Interruptible, Placement, TraceArgs};
 use userland::failure::Failure;
 use userland::lab;
 use userland::launch::{self, Command};
@@ -23,6 +23,7 @@ use userland::run::{self, args::RunArgs};
 use userland::sets;
 use userland::signals::{self, Mode, Signals};
 use userland::tables::Calls;
+use userland::tools::Tool;
 use userland::trace::{self, End, Options, Target};
 use userland::{ending, setup};
 
@@ -46,12 +47,12 @@ fn main() -> ExitCode {
             Ok(status) => ending::like(status),
             Err(failure) => ending::failed("run", &failure),
         },
-        Tool::Completions { shell } => {
+        Tool::Completions(wanted) => {
             let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "tracefd", &mut script);
+            clap_complete::generate(wanted.shell, &mut Cli::command(), "tracefd", &mut script);
             show(&script)
         }
-        Tool::Man { tool } => manual(tool.as_deref()),
+        Tool::Man(wanted) => manual(wanted.tool.as_deref()),
     }
 }
 

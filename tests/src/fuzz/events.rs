@@ -9,9 +9,10 @@ use kernel_model::abi::{
     Errno, Event, EventFlags, OpenFlags, Pid, PtraceEvent, PtraceFlags, Result, Signal, Stat, Status,
 };
 use kernel_model::scheme::{Fd, Host, Program, Scheme};
-use userland::cli::{Cli, Tool, TraceArgs};
+use userland::cli::{Cli, TraceArgs};
 use userland::output::{self, Output};
 use userland::tables::Calls;
+use userland::tools::Tool;
 use userland::{setup, trace};
 use zerocopy::{FromBytes, IntoBytes};
 

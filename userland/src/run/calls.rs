@@ -7,6 +7,8 @@ use std::cell::OnceCell;
 use kernel_model::abi::Errno;
 use kernel_model::sets::CallSet;
 
+use crate::index::Index;
+
 /// The table as it was generated.
 pub const TABLE: &str = include_str!("calls.tsv");
 
@@ -144,29 +146,19 @@ pub enum Rule {
     Refused(Errno, &'static str),
 }
 
-/// A row that may be needed.
-#[derive(Default)]
-struct Row {
-    /// All of it; empty: there is none.
-    line: &'static [u8],
-    /// It takes no path.
-    free: bool,
-    /// What it says, read when it is asked for the first time.
-    rule: OnceCell<Box<Rule>>,
-}
-
-/// All rules. Of most calls nobody asks in a run: their rows are only looked at.
+/// All rules. A row is read when somebody asks for its call for the first time: of most calls nobody does.
 pub struct Calls {
     /// By ABI, then number.
-    rows: [Vec<Row>; 2],
+    read: [Vec<OnceCell<Box<Rule>>>; 2],
     /// Rules of this run that are not the table's.
     others: Vec<(usize, usize, Rule)>,
 }
 
-const NO_PATH: &[u8] = b"nopath";
+static ROWS: [Index; 2] = [Index::of_abi(TABLE, 0), Index::of_abi(TABLE, 1)];
+/// Whether a call takes no path.
+static FREE: [[bool; Index::SIZE]; 2] =
+    [Index::of_abi(TABLE, 0).where_column(1, "nopath"), Index::of_abi(TABLE, 1).where_column(1, "nopath")];
 const UNKNOWN: Rule = Rule::Refused(ENOSYS, "this version does not know the call");
-/// More numbers than an ABI has.
-const MOST: usize = 512;
 
 impl Default for Calls {
     fn default() -> Calls {
@@ -176,21 +168,13 @@ impl Default for Calls {
 
 impl Calls {
     /// From the table that is built in.
-    ///
-    /// # Panics
-    ///
-    /// If that table is not one; a test reads it.
     pub fn new() -> Calls {
-        let mut rows = [Vec::new(), Vec::new()];
-        for line in lines() {
-            let Some((abi, number, kind)) = place(line) else { not_a_row(line) };
-            let list: &mut Vec<Row> = &mut rows[abi];
-            if list.is_empty() {
-                list.resize_with(MOST, Row::default);
-            }
-            list[number] = Row { line, free: kind == NO_PATH, rule: OnceCell::new() };
-        }
-        Calls { rows, others: Vec::new() }
+        let unread = || {
+            let mut list = Vec::new();
+            list.resize_with(Index::SIZE, OnceCell::new);
+            list
+        };
+        Calls { read: [unread(), unread()], others: Vec::new() }
     }
 
     /// The same for a run with a mount whose files are served, or read in parts: then reads stop.
@@ -220,56 +204,45 @@ impl Calls {
         if let Some((.., rule)) = self.others.iter().find(|other| (other.0, other.1) == (abi, number)) {
             return rule;
         }
-        match self.rows.get(abi).and_then(|list| list.get(number)).filter(|row| !row.line.is_empty()) {
-            Some(row) => row.rule.get_or_init(|| {
-                let (.., rule) = parse(row.line).unwrap_or_else(|| not_a_row(row.line));
-                Box::new(rule)
-            }),
-            None => &UNKNOWN,
-        }
+        let Some((row, read)) = ROWS
+            .get(abi)
+            .and_then(|rows| rows.get(number))
+            .and_then(|row| Some((row, self.read.get(abi)?.get(number)?)))
+        else {
+            return &UNKNOWN;
+        };
+        read.get_or_init(|| Box::new(parse(row).unwrap_or_else(|| not_a_row(row)).1))
     }
 
     /// Those that must stop: all but the ones that take no path.
     pub fn that_stop(&self) -> CallSet {
         let other = |abi, number| self.others.iter().any(|other| (other.0, other.1) == (abi, number));
-        let free = |(abi, list): (usize, &Vec<Row>)| {
-            let numbers = list.iter().enumerate().filter(|(_, row)| row.free);
-            let numbers = numbers.filter(|(number, _)| !other(abi, *number));
-            numbers.map(|(number, _)| (abi as u64, number as u64)).collect::<Vec<_>>()
+        let free = |(abi, free): (usize, &[bool; Index::SIZE])| {
+            let numbers = (0..Index::SIZE).filter(|number| free[*number] && !other(abi, *number));
+            numbers.map(|number| (abi as u64, number as u64)).collect::<Vec<_>>()
         };
-        CallSet::all_but(self.rows.iter().enumerate().flat_map(free))
+        CallSet::all_but(FREE.iter().enumerate().flat_map(free))
     }
 }
 
-/// The rows of the table, as bytes: most runs are short, and text costs three times as much to cut up.
-fn lines() -> impl Iterator<Item = &'static [u8]> {
-    TABLE.as_bytes().split(|&byte| byte == b'\n').filter(|line| !line.is_empty() && line[0] != b'#')
-}
-
-/// ABI, number and kind of a row.
-fn place(line: &[u8]) -> Option<(usize, usize, &[u8])> {
-    let mut columns = line.split(|&byte| byte == b'\t');
-    let mut number = || {
-        let digits = columns.next()?;
-        let value = |number, digit: &u8| number * 10 + usize::from(digit - b'0');
-        digits.iter().all(u8::is_ascii_digit).then(|| digits.iter().fold(0, value))
-    };
-    let (abi, number) = (number()?, number()?);
-    (abi < 2 && number < MOST).then_some((abi, number, columns.nth(1)?))
-}
-
-fn not_a_row(line: &[u8]) -> ! {
-    panic!("calls.tsv is generated, and this is no row of it: {}", String::from_utf8_lossy(line))
+fn not_a_row(row: &str) -> ! {
+    panic!("calls.tsv is generated, and this is no row of it: {row}")
 }
 
 /// ABI, number, name and rule of each row.
 pub fn rows() -> impl Iterator<Item = (usize, usize, &'static str, Rule)> {
-    lines().map(|line| parse(line).unwrap_or_else(|| not_a_row(line)))
+    let of = |(abi, rows): (usize, &'static Index)| {
+        rows.numbers().filter_map(|number| Some((number, rows.get(number)?))).map(move |(number, row)| {
+            let (name, rule) = parse(row).unwrap_or_else(|| not_a_row(row));
+            (abi, number, name, rule)
+        })
+    };
+    ROWS.iter().enumerate().flat_map(of)
 }
 
-fn parse(line: &'static [u8]) -> Option<(usize, usize, &'static str, Rule)> {
-    let (abi, number, _) = place(line)?;
-    let mut columns = std::str::from_utf8(line).ok()?.split('\t').skip(2);
+/// Name and rule, from what follows the number in a row.
+fn parse(row: &'static str) -> Option<(&'static str, Rule)> {
+    let mut columns = row.split('\t');
     let (name, kind, detail) = (columns.next()?, columns.next()?, columns.next()?);
     let rule = match kind {
         "nopath" => Rule::NoPath,
@@ -286,7 +259,7 @@ fn parse(line: &'static [u8]) -> Option<(usize, usize, &'static str, Rule)> {
         }
         _ => return None,
     };
-    Some((abi, number, name, rule))
+    Some((name, rule))
 }
 
 fn path_argument(text: &str) -> Option<PathArgument> {

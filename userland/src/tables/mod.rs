@@ -9,6 +9,7 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 
 use crate::decode::{self, Decoder};
+use crate::index::Index;
 use flags::Names;
 
 /// How an argument is shown. On the 32-bit ABI every kind is 32 bits wide.
@@ -236,77 +237,62 @@ pub const GROUPS: &[(&str, char)] = &[
 
 /// All calls of one ABI. A row is read when somebody asks for its call: most are never made.
 pub struct Table {
-    /// Index: the number.
-    rows: Vec<Row>,
+    rows: &'static Index,
+    /// By number.
+    calls: Vec<OnceLock<Option<Box<Call>>>>,
 }
 
-#[derive(Default)]
-struct Row {
-    /// Its line; empty: there is no such call, or it is known.
-    line: &'static [u8],
-    call: OnceLock<Option<Box<Call>>>,
-}
+static X86_64: Index = Index::new(include_str!("x86_64.tsv"));
+static I386: Index = Index::new(include_str!("i386.tsv"));
+static NONE: Index = Index::new("");
 
 impl Table {
-    fn parse(text: &'static str) -> Table {
-        let mut table = Table { rows: Vec::with_capacity(512) };
-        let lines = text.as_bytes().split(|&byte| byte == b'\n');
-        for line in lines.filter(|line| !line.is_empty() && line[0] != b'#') {
-            let digits = line.iter().take_while(|byte| byte.is_ascii_digit());
-            let number = digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
-            table.row(number).line = line;
-        }
-        table
-    }
-
-    fn row(&mut self, number: usize) -> &mut Row {
-        if self.rows.len() <= number {
-            self.rows.resize_with(number + 1, Row::default);
-        }
-        &mut self.rows[number]
+    fn of(rows: &'static Index) -> Table {
+        let mut calls = Vec::new();
+        calls.resize_with(rows.numbers().last().map_or(0, |last| last + 1), OnceLock::new);
+        Table { rows, calls }
     }
 
     fn insert(&mut self, call: Call) {
         let number = call.number as usize;
-        self.row(number).call = OnceLock::from(Some(Box::new(call)));
+        if self.calls.len() <= number {
+            self.calls.resize_with(number + 1, OnceLock::new);
+        }
+        self.calls[number] = OnceLock::from(Some(Box::new(call)));
     }
 
     /// The call of this number.
     pub fn get(&self, number: u64) -> Option<&Call> {
-        self.rows.get(usize::try_from(number).ok()?)?.call()
+        let at = usize::try_from(number).ok()?;
+        // Panics if the row is not what it should be; a test reads all.
+        let read = || {
+            let row = self.rows.get(at)?;
+            let call = parse(number, row).unwrap_or_else(|| panic!("a bad line in a call table: {row}"));
+            Some(Box::new(call))
+        };
+        self.calls.get(at)?.get_or_init(read).as_deref()
     }
 
     /// The numbers that calls have, ascending.
     pub fn numbers(&self) -> impl Iterator<Item = u64> {
-        let named =
-            self.rows.iter().enumerate().filter(|(_, row)| !row.line.is_empty() || row.call.get().is_some());
-        named.map(|(number, _)| number as u64)
+        let known = |number: &usize| self.calls[*number].get().is_some_and(Option::is_some);
+        let numbers = 0..self.calls.len();
+        numbers.filter(move |number| self.rows.has(*number) || known(number)).map(|number| number as u64)
     }
 
     /// All of them, in the order of their numbers.
     pub fn iter(&self) -> impl Iterator<Item = &Call> {
-        self.rows.iter().filter_map(Row::call)
+        self.numbers().filter_map(|number| self.get(number))
     }
 }
 
-impl Row {
-    /// Panics if the line is not what it should be; a test reads all.
-    fn call(&self) -> Option<&Call> {
-        let read = || {
-            let text = std::str::from_utf8(self.line).ok().filter(|text| !text.is_empty())?;
-            Some(Box::new(parse_line(text).unwrap_or_else(|| panic!("a bad line in a call table: {text}"))))
-        };
-        self.call.get_or_init(read).as_deref()
-    }
-}
-
-/// None: not five fields, or a field that is not what it should be.
-fn parse_line(line: &'static str) -> Option<Call> {
-    let mut fields = line.split('\t');
+/// The call, from what follows the number in its row. None: not four fields, or one that is not what it should be.
+fn parse(number: u64, row: &'static str) -> Option<Call> {
+    let mut fields = row.split('\t');
     let mut field = || fields.next();
-    let (number, name, groups, result, arguments) = (field()?, field()?, field()?, field()?, field()?);
+    let (name, groups, result, arguments) = (field()?, field()?, field()?, field()?);
     let arguments = Arguments { text: arguments, read: OnceLock::new() };
-    Some(Call { number: number.parse().ok()?, name, groups, result: Outcome::parse(result)?, arguments })
+    Some(Call { number, name, groups, result: Outcome::parse(result)?, arguments })
 }
 
 /// Panics if one is not what it should be; a test reads those of all calls.
@@ -325,19 +311,17 @@ pub struct Calls {
 }
 
 impl Calls {
-    /// Linux on x86-64. It is parsed once, at the start.
+    /// Linux on x86-64.
     pub fn linux() -> Calls {
-        Calls {
-            tables: vec![Table::parse(include_str!("x86_64.tsv")), Table::parse(include_str!("i386.tsv"))],
-        }
+        Calls { tables: vec![Table::of(&X86_64), Table::of(&I386)] }
     }
 
     /// A machine with numbers of its own: (number, name, arguments). A name that Linux has, with as many arguments, is
     /// shown as there; else by one letter per argument: `d` number, `p` address, `s` text, `b` bytes whose count follows,
     /// anything else bits.
     pub fn renumbered(calls: impl IntoIterator<Item = (u64, &'static str, &'static str)>) -> Calls {
-        let linux = Table::parse(include_str!("x86_64.tsv"));
-        let mut table = Table { rows: Vec::new() };
+        let linux = Table::of(&X86_64);
+        let mut table = Table::of(&NONE);
         for (number, name, letters) in calls {
             let model = linux.iter().find(|call| call.name == name);
             let arguments = match model {
