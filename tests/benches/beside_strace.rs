@@ -9,7 +9,7 @@ mod loops;
 mod repository;
 
 use std::io::{Error, Result};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use conformance::needs::find_program;
@@ -26,7 +26,8 @@ const MODES: [(&str, &[&str]); 3] = [
 const SELF: Pid = Pid::from_raw(0);
 
 fn main() -> Result<()> {
-    tracer::tracefd(); // built before anything is measured
+    let installed = tempfile::tempdir()?;
+    tracer::install(installed.path())?; // built before anything is measured
     if find_program("strace").is_none() || find_program("git").is_none() {
         eprintln!("not measured: strace or git was not found");
         return Ok(());
@@ -110,8 +111,8 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 /// What the command says is of no interest; both tracers write elsewhere.
 fn run(words: &[String]) -> Result<()> {
-    let mut command = Command::new(&words[0]);
-    command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut command = tracer::measured(words);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = command.status()?;
     if status.success() { Ok(()) } else { Err(Error::other(format!("{words:?}: {status}"))) }
 }

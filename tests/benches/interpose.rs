@@ -2,7 +2,8 @@
 //!
 //! All ways in one run on one core, interleaved round by round; medians. Beside native: minimal tracers that do nothing
 //! with a call (two stops at each; one at a path call; one and its exit), strace, proot. `x` columns are ratios of whole
-//! times to native; the last ones are added times as ratios to those of the minimal tracers. `OVERHEAD_ROUNDS` (7) sets the
+//! times to native; the last ones are added times as ratios to those of the minimal tracers. After `--`, names of rows, if not
+//! all are wanted. `OVERHEAD_ROUNDS` (7) sets the
 //! rounds; `cargo test --benches` runs a hundredth, once.
 
 #[path = "overhead/repository.rs"]
@@ -11,7 +12,7 @@ mod repository;
 use std::io::{Error, Result};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use conformance::needs::find_program;
@@ -60,6 +61,8 @@ const WORKLOADS: [(&str, &[&str]); 11] = [
 ];
 
 fn main() -> Result<()> {
+    let installed = tempfile::tempdir()?;
+    tracer::install(installed.path())?; // built before anything is measured
     let whole = std::env::args().any(|arg| arg == "--bench");
     let rounds = std::env::var("OVERHEAD_ROUNDS").ok().and_then(|text| text.parse().ok());
     let rounds: usize = rounds.unwrap_or(if whole { 7 } else { 1 });
@@ -88,7 +91,11 @@ fn main() -> Result<()> {
         "{text} run / one, added | in a mount / one+exit, added | run / proot, added | the same, inside |"
     );
     eprintln!("|---|---|{}", "---|".repeat(NAMES.len() + 3));
+    let asked: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     for (name, words) in WORKLOADS {
+        if !asked.is_empty() && !asked.iter().any(|asked| asked == name) {
+            continue;
+        }
         let words: Vec<String> = words
             .iter()
             .map(|word| match word.parse::<u32>() {
@@ -159,8 +166,7 @@ fn once(way: usize, words: &[String], tree: &Path) -> Result<Option<f64>> {
         1..=3 => minimal(&guest, FLOORS[way - 1])?,
         _ => {
             let words: Vec<String> = before.iter().map(|&word| word.to_owned()).chain(guest).collect();
-            let status = Command::new(&words[0])
-                .args(&words[1..])
+            let status = tracer::measured(&words)
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
                 .stderr(Stdio::null())
@@ -189,7 +195,7 @@ fn minimal(cmd: &[String], floor: Floor) -> Result<()> {
         if floor != Floor::Two && sys::trace_only(&paths).is_err() {
             return 126;
         }
-        drop(Command::new(&cmd[0]).args(&cmd[1..]).exec());
+        drop(tracer::measured(cmd).exec());
         127
     })?;
     sys::wait(child, libc::WUNTRACED)?;

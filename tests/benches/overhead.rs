@@ -9,7 +9,7 @@ mod loops;
 #[path = "overhead/table.rs"]
 mod table;
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use conformance::needs::find_program;
@@ -33,7 +33,8 @@ const WAYS: [Way; 5] = [
 const WORKLOADS: [(&str, u32); 3] = [("getppid", 300_000), ("open-close", 20_000), ("fork-exec", 300)];
 
 fn main() -> std::io::Result<()> {
-    tracer::tracefd(); // built before anything is measured
+    let installed = tempfile::tempdir()?;
+    tracer::install(installed.path())?; // built before anything is measured
     let whole = std::env::args().any(|arg| arg == "--bench");
     let rounds = match std::env::var("OVERHEAD_ROUNDS") {
         Ok(text) => text.parse().map_err(std::io::Error::other)?,
@@ -86,6 +87,6 @@ fn median(mut times: Vec<f64>) -> Option<f64> {
 
 fn run(tracer: &[String], cmd: &[String]) -> std::io::Result<()> {
     let words = [tracer, cmd].concat();
-    let status = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).status()?;
+    let status = tracer::measured(&words).stdin(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other(format!("{words:?}: {status}"))) }
 }

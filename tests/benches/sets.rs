@@ -7,7 +7,7 @@
 mod loops;
 
 use std::io::Result;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::time::Instant;
 
 use conformance::tracer;
@@ -89,6 +89,6 @@ fn median(mut times: Vec<f64>) -> f64 {
 
 fn run(tracer: &[String], cmd: &[String]) -> Result<()> {
     let words = [tracer, cmd].concat();
-    let status = Command::new(&words[0]).args(&words[1..]).stdin(Stdio::null()).status()?;
+    let status = tracer::measured(&words).stdin(Stdio::null()).status()?;
     if status.success() { Ok(()) } else { Err(std::io::Error::other(format!("{words:?}: {status}"))) }
 }

@@ -33,22 +33,41 @@ pub fn tracing(trace: &Path, options: &[&str], cmd: &[String]) -> Vec<String> {
     all
 }
 
+static BINARY: OnceLock<PathBuf> = OnceLock::new();
+
 /// The binary, brought up to date once per test run.
 pub fn tracefd() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let dir = built_dir();
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--package", "userland", "--bin", "tracefd"]);
-        build.current_dir(env!("CARGO_MANIFEST_DIR"));
-        if dir.ends_with("release") {
-            build.arg("--release");
-        }
-        let status = build.status().expect("cargo runs");
-        assert!(status.success(), "cargo build of tracefd: {status}");
-        dir.join("tracefd")
-    })
+    BINARY.get_or_init(build)
+}
+
+/// Makes [`tracefd`] a copy in this folder, as an installer makes one: for benchmarks, before anything else asks for it. What
+/// a linker wrote lies in single pages in the page cache, what was copied in large folios, which halves the faults of a start.
+pub fn install(folder: &Path) -> std::io::Result<()> {
+    let copy = folder.join("tracefd");
+    std::fs::copy(build(), &copy)?;
+    BINARY.set(copy).map_err(|_| std::io::Error::other("the program was asked for before"))
+}
+
+/// A command that is to be measured, without the folders in which cargo tells the loader to look for libraries first: each
+/// would be a path call that fails, and there are dozens in a start.
+pub fn measured(words: &[String]) -> Command {
+    let mut command = Command::new(&words[0]);
+    command.args(&words[1..]).env_remove("LD_LIBRARY_PATH");
+    command
+}
+
+fn build() -> PathBuf {
+    let dir = built_dir();
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut build = Command::new(cargo);
+    build.args(["build", "--quiet", "--package", "userland", "--bin", "tracefd"]);
+    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if dir.ends_with("release") {
+        build.arg("--release");
+    }
+    let status = build.status().expect("cargo runs");
+    assert!(status.success(), "cargo build of tracefd: {status}");
+    dir.join("tracefd")
 }
 
 /// A program of this package.

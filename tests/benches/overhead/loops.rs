@@ -2,7 +2,6 @@
 
 use std::io::{Error, Result};
 use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use backend_linux::Linux;
 use conformance::sys;
@@ -20,7 +19,7 @@ use nix::sys::signal::Signal;
 pub(crate) fn two_stops(cmd: &[String]) -> Result<()> {
     let child = sys::fork(|| {
         let _ = sys::kill(std::process::id() as i32, libc::SIGSTOP);
-        drop(Command::new(&cmd[0]).args(&cmd[1..]).exec());
+        drop(conformance::tracer::measured(cmd).exec());
         127
     })?;
     sys::wait(child, libc::WUNTRACED)?;
