@@ -35,21 +35,53 @@ fn straight(path: &[u8], follow: bool) -> Straight {
 
 /// As often as a directory is believed before somebody looks again: only others than the program can have changed it.
 const BELIEVED: u8 = 64;
-/// As many directories as are remembered.
+/// As many of either as are remembered.
 const MOST: usize = 4096;
 
-/// Directories on whose way there was no link. What the program itself does to links makes the tool forget them all; what
-/// others do is noticed after some uses.
+/// Names on whose way there was no link. What the program itself does to links makes the tool forget them all; what others do
+/// is noticed after some uses.
 #[derive(Default)]
-pub(super) struct Known(RefCell<HashMap<Vec<u8>, u8>>);
+pub(super) struct Known {
+    /// Directories.
+    directories: Beliefs<()>,
+    /// Whole virtual paths from `/` that were there, and were no link themselves; whether they are on the host.
+    paths: Beliefs<bool>,
+}
+
+/// What is believed of a name, and how often still.
+type Beliefs<T> = RefCell<HashMap<Vec<u8>, (u8, T)>>;
+
+/// What is believed, once more.
+fn believed<T: Copy>(known: &Beliefs<T>, name: &[u8]) -> Option<T> {
+    let mut known = known.borrow_mut();
+    let (left, fact) = known.get_mut(name)?;
+    *left = left.checked_sub(1)?;
+    Some(*fact)
+}
+
+fn remember<T>(known: &Beliefs<T>, name: &[u8], fact: T) {
+    let mut known = known.borrow_mut();
+    if known.len() >= MOST {
+        known.clear();
+    }
+    known.insert(name.to_vec(), (BELIEVED, fact));
+}
 
 impl Known {
+    /// Whether a virtual path is on the host, if it is [known](Self::keep) to lead to itself.
+    pub(super) fn plain(&self, path: &[u8]) -> Option<bool> {
+        believed(&self.paths, path)
+    }
+
+    /// A virtual path was found straight, a link at its end followed.
+    pub(super) fn keep(&self, path: &[u8], native: bool) {
+        remember(&self.paths, path, native);
+    }
+
     /// [`straight`], with fewer looks where the directory is known.
     pub(super) fn straight(&self, path: &[u8], follow: bool) -> Straight {
         let parent = &path[..path.iter().rposition(|&byte| byte == b'/').unwrap_or(0)];
-        let mut known = self.0.borrow_mut();
-        if let Some(left) = known.get_mut(parent).filter(|left| **left > 0) {
-            *left -= 1;
+        if believed(&self.directories, parent).is_some() {
             return match if follow { link(path) } else { Err(Errno::EINVAL) } {
                 Err(Errno::EINVAL) => Straight::There,
                 Err(Errno::ENOENT | Errno::ENOTDIR) => Straight::Missing,
@@ -58,10 +90,7 @@ impl Known {
         }
         let found = straight(path, follow);
         if found == Straight::There && !parent.is_empty() {
-            if known.len() >= MOST {
-                known.clear();
-            }
-            known.insert(parent.to_vec(), BELIEVED);
+            remember(&self.directories, parent, ());
         }
         found
     }
@@ -69,12 +98,13 @@ impl Known {
     /// Whether nothing but perhaps the last name of a path is missing.
     pub(super) fn has_parent(&self, path: &[u8]) -> bool {
         let parent = &path[..path.iter().rposition(|&byte| byte == b'/').unwrap_or(0)];
-        self.0.borrow().contains_key(parent) || straight(parent, true) == Straight::There
+        self.directories.borrow().contains_key(parent) || straight(parent, true) == Straight::There
     }
 
     /// Links have been made, or moved.
     pub(super) fn forget(&self) {
-        self.0.borrow_mut().clear();
+        self.directories.borrow_mut().clear();
+        self.paths.borrow_mut().clear();
     }
 }
 
@@ -141,5 +171,18 @@ mod tests {
         std::fs::rename(dir.join("e"), dir.join("g")).unwrap();
         std::os::unix::fs::symlink("g", dir.join("e")).unwrap();
         assert_eq!(seen(&at("e/f")), Some(Straight::Winding));
+    }
+
+    #[test]
+    fn a_whole_path_is_believed_for_a_while_and_forgotten_with_the_rest() {
+        let known = Known::default();
+        assert_eq!(known.plain(b"/a/f"), None);
+        known.keep(b"/a/f", true);
+        assert!((0..BELIEVED).all(|_| known.plain(b"/a/f") == Some(true)));
+        assert_eq!(known.plain(b"/a/f"), None);
+        known.keep(b"/a/f", false);
+        assert_eq!(known.plain(b"/a/f"), Some(false));
+        known.forget();
+        assert_eq!(known.plain(b"/a/f"), None);
     }
 }

@@ -75,6 +75,13 @@ pub(super) struct Scope {
     pub(super) no_xdev: bool,
 }
 
+impl Scope {
+    /// Whether what is on the way does not matter.
+    fn is_plain(self) -> bool {
+        !(self.beneath || self.in_root || self.no_links || self.no_xdev)
+    }
+}
+
 /// Where a path leads.
 #[derive(Clone, Debug)]
 pub(super) struct Found {
@@ -198,6 +205,12 @@ impl World {
         follow: bool,
         scope: Scope,
     ) -> Result<Found, Stop> {
+        if scope.is_plain()
+            && path.starts_with(b"/")
+            && let Some(native) = self.known.plain(path)
+        {
+            return Ok(Found { virt: path.to_vec(), native, slash: false, dot: false, host: None });
+        }
         let mut rest = path.to_vec();
         let slash = path.ends_with(b"/");
         let last = path.rsplit(|&byte| byte == b'/').find(|name| !name.is_empty()).unwrap_or(b".");
@@ -205,6 +218,7 @@ impl World {
         let follow = follow || slash;
         let mut at = start.clone();
         let mut links = 0;
+        let mut winding: Option<Vec<u8>> = None;
         let mut end = None;
         let home = self.mount_of(&start.virt);
         if path.starts_with(b"/") {
@@ -217,14 +231,17 @@ impl World {
             if names.is_empty() {
                 break;
             }
-            let plain_scope = !confined && !scope.no_links && !scope.no_xdev;
-            if plain_scope && let Some(candidate) = self.straight(asker, &at, names, follow)? {
+            let whole = [&at.virt[..], &tidy(names)[..]].concat();
+            // What was not straight from the last name is not from this one, unless a link has led elsewhere.
+            let worth_it = scope.is_plain() && winding.as_ref() != Some(&whole);
+            if worth_it && let Some(candidate) = self.straight(asker, &at, &whole, has_dots(names), follow)? {
                 if rest.len() == path.len() && !path.starts_with(b"/") {
                     end = start.host.as_ref().map(|host| [&host[..], &tidy(names)[..]].concat());
                 }
                 at = candidate;
                 break;
             }
+            winding = Some(whole);
             let length = names.iter().position(|&byte| byte == b'/').unwrap_or(names.len());
             let (name, after) = (names[..length].to_vec(), names[length..].to_vec());
             let is_last = after.iter().all(|&byte| byte == b'/');
@@ -333,21 +350,24 @@ impl World {
         &self,
         asker: Asker<'_>,
         at: &Start,
-        names: &[u8],
+        whole: &[u8],
+        dots: bool,
         follow: bool,
     ) -> Result<Option<Start>, Stop> {
-        if has_dots(names) {
+        if dots || self.table.has_below(whole) {
             return Ok(None);
         }
-        let virt = [&at.virt[..], &tidy(names)[..]].concat();
-        if self.table.has_below(&virt) {
-            return Ok(None);
-        }
+        let virt = whole.to_vec();
         match self.table.place(&virt) {
             // A mount that `..` has led out of leaves `native` as it is.
             Place::Host if virt.starts_with(b"/proc") => Ok(None),
             Place::Host => Ok(match self.known.straight(&virt, follow) {
-                Straight::There | Straight::Missing => Some(Start { virt, native: at.native, host: None }),
+                found @ (Straight::There | Straight::Missing) => {
+                    if found == Straight::There && follow && at.native {
+                        self.known.keep(&virt, true);
+                    }
+                    Some(Start { virt, native: at.native, host: None })
+                }
                 Straight::Winding => None,
             }),
             Place::Mount(_, b"") => Ok(Some(Start { virt, native: false, host: None })),
@@ -358,7 +378,12 @@ impl World {
                     return Ok(None);
                 }
                 let straight = match self.known.straight(&host, follow) {
-                    Straight::There => true,
+                    Straight::There => {
+                        if follow {
+                            self.known.keep(&virt, false);
+                        }
+                        true
+                    }
                     Straight::Missing => self.known.has_parent(&host),
                     Straight::Winding => false,
                 };
