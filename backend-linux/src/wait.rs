@@ -177,15 +177,28 @@ impl Linux {
         Ok(None)
     }
 
-    /// Asks the task that was let go last what call it is stopped at: an answer spares both the wait and the question after it.
-    /// Nothing else can be meant, since a stop that was resumed is no stop any more (ptrace_freeze_traced).
+    /// Asks the tasks that were let go last what call they are stopped at, the one that has waited longest first: an answer
+    /// spares both the wait and the question after it. Nothing else can be meant, since a stop that was resumed is no stop any
+    /// more (ptrace_freeze_traced). Who is not stopped is not asked again before it has been let go again, except the newest.
     fn ask(&mut self) -> Asked {
-        let newest = self.watch.recent.last().and_then(|&pid| self.table.by_pid(pid));
-        let Some(Ok(tracee)) = newest.map(|task| self.table.get_mut(task)) else { return Asked::Unknown };
+        while let Some(&pid) = self.watch.recent.first() {
+            match self.ask_one(pid) {
+                Asked::Runs if self.watch.recent.len() > 1 => drop(self.watch.recent.remove(0)),
+                answer => return answer,
+            }
+        }
+        Asked::Unknown
+    }
+
+    fn ask_one(&mut self, pid: i32) -> Asked {
+        let Some(Ok(tracee)) = self.table.by_pid(pid).map(|task| self.table.get_mut(task)) else {
+            return Asked::Runs;
+        };
         match tracee.life {
             Life::Running(Request::Syscall) => {}
             Life::Running(Request::Cont) if tracee.filtered => {}
-            _ => return Asked::Unknown,
+            Life::Running(_) => return Asked::Unknown,
+            _ => return Asked::Runs,
         }
         match sys::call_info(tracee.pid) {
             Ok(info) => match info.change(tracee.pid) {
