@@ -404,6 +404,20 @@ fn answer(calls: &[c_long], answer: u32) -> Result<()> {
     check(unsafe { libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &filter) }.into()).map(drop)
 }
 
+/// munmap(2) of memory that nobody in this program uses.
+pub fn unmap(at: usize, bytes: usize) -> Result<()> {
+    // SAFETY: the caller found it among what it did not map itself.
+    check(unsafe { libc::munmap(at as *mut c_void, bytes) }.into()).map(drop)
+}
+
+/// mmap(2) of something else in its place.
+pub fn map_over(at: usize, bytes: usize) -> Result<()> {
+    let (rights, how) = (libc::PROT_READ, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | libc::MAP_FIXED);
+    // SAFETY: as for `unmap`.
+    let mapped = unsafe { libc::mmap(at as *mut c_void, bytes, rights, how, -1, 0) };
+    if mapped == libc::MAP_FAILED { Err(Error::last_os_error()) } else { Ok(()) }
+}
+
 /// Memory below 4 GiB, for the arguments of system calls that are made by number, on either ABI.
 pub struct Arena {
     at: usize,

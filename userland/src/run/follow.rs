@@ -16,7 +16,7 @@ use super::live::Live;
 use super::mounts::{Place, path_of, shown};
 use super::report::Reporter;
 use super::rewrite::{Change, New, needs_low_memory};
-use super::strings::{self, Strings};
+use super::strings::{self, Home, Pool, Strings};
 use super::task::{After, Before, Cwd, Task, Undo};
 use super::walk::{Ask, Stop, World};
 use super::{look, socket};
@@ -62,6 +62,7 @@ pub(super) struct Follow<'h> {
     serial: u64,
     answers: (Sender<Answer>, Receiver<Answer>),
     live: Live<'h>,
+    pool: Pool,
 }
 
 impl<'h> Follow<'h> {
@@ -90,6 +91,7 @@ impl<'h> Follow<'h> {
             serial: 0,
             answers: channel(),
             live: Live::new(host, ringer),
+            pool: Pool::default(),
         })
     }
 
@@ -238,12 +240,14 @@ impl<'h> Follow<'h> {
                 task.skip = task.set_call(&CallRecord { number: result as u64, ..record }).is_ok();
             }
             Plan::Change(mut change) => {
-                if abi == 0 && change.is_plain() && change.bytes() > 0 && task.strings.is_none() {
-                    task.changed = task.changed.saturating_add(1);
-                    if task.changed == strings::PATIENCE && !look::is_filtered(task.pid.0) {
-                        change = map_strings();
-                    }
+                if abi == 0
+                    && change.is_plain()
+                    && change.bytes() > 0
+                    && let Some(first) = self.prepare(key)
+                {
+                    change = first;
                 }
+                let task = &mut self.tasks[key];
                 match task.change_plainly(&record, &mut change) {
                     Ok(true) => return true,
                     Ok(false) => {}
@@ -268,6 +272,32 @@ impl<'h> Follow<'h> {
             self.report.refused(self.tasks[key].pid, abi, number, rule);
         }
         true
+    }
+
+    /// What is to be done in the place of a call whose paths need room, so that later ones have some.
+    fn prepare(&mut self, key: usize) -> Option<Change> {
+        let task = &mut self.tasks[key];
+        if let Some(strings) = &task.strings {
+            return (!strings.sealed).then(|| strings::seal(strings.at));
+        }
+        task.changed = task.changed.saturating_add(1);
+        if task.changed != strings::PATIENCE || look::is_filtered(task.pid.0) {
+            return None;
+        }
+        match self.pool.take(self.home(key)?) {
+            Ok(strings) => {
+                self.tasks[key].strings = Some(strings);
+                None
+            }
+            Err(first) => first,
+        }
+    }
+
+    /// The program that it runs. `None`: nobody can say.
+    fn home(&self, key: usize) -> Option<Home> {
+        let process = self.tasks[key].process();
+        let first = self.tasks.get(*self.by_pid.get(&process)?)?;
+        Some(Home { process, program: (first.serial, first.images) })
     }
 
     /// Asks a mount, in a thread of its own.
@@ -343,8 +373,17 @@ impl<'h> Follow<'h> {
                 }
             }
             After::Mapped => {
-                if done {
-                    task.strings = Some(Strings::new(result as u64));
+                task.again(&undo);
+                let home = self.home(key).filter(|_| done);
+                self.tasks[key].strings = home.map(|home| Strings::new(result as u64, home));
+            }
+            After::Sealed => {
+                match task.strings.as_mut().filter(|_| done) {
+                    Some(strings) => strings.sealed = true,
+                    None => {
+                        task.strings = None;
+                        self.pool.refuse();
+                    }
                 }
                 task.again(&undo);
             }
@@ -390,9 +429,7 @@ impl<'h> Follow<'h> {
     /// exec came through; where another thread than the first did it, under the first one's pid.
     fn image(&mut self, key: usize) {
         let former = self.tasks[key].pid;
-        let pid = crate::diagnose::Status::of_handle(self.tasks[key].trace.handle())
-            .number("process")
-            .map_or(former, Pid);
+        let pid = self.tasks[key].process();
         if pid != former {
             if let Some(leader) = self.by_pid.get(&pid).copied().filter(|leader| *leader != key) {
                 self.forget(leader);
@@ -406,6 +443,7 @@ impl<'h> Follow<'h> {
             }
         }
         self.tasks[key].renewed(pid);
+        self.pool.forget(pid);
     }
 
     fn death(&mut self, key: usize, status: Option<Status>) {
@@ -426,7 +464,11 @@ impl<'h> Follow<'h> {
 
     fn forget(&mut self, key: usize) {
         self.ready.forget(key);
-        let task = self.tasks.remove(key);
+        let mut task = self.tasks.remove(key);
+        match task.strings.take() {
+            Some(strings) if !strings.is_of(task.pid) => self.pool.give(strings),
+            _ => self.pool.forget(task.pid),
+        }
         if self.by_pid.get(&task.pid) == Some(&key) {
             self.by_pid.remove(&task.pid);
         }
@@ -444,15 +486,6 @@ impl<'h> Follow<'h> {
 /// The call as it is written to be skipped with an error.
 fn failing(call: &CallRecord, errno: Errno) -> CallRecord {
     CallRecord { number: -i64::from(errno.0) as u64, ..*call }
-}
-
-/// mmap of memory that only the kernel reads, in the place of a call.
-fn map_strings() -> Change {
-    /// PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS.
-    const ARGUMENTS: [u64; 6] = [0, strings::BYTES, 1, 0x22, u64::MAX, 0];
-    const MMAP: u64 = 9;
-    let arguments = ARGUMENTS.iter().enumerate().map(|(index, value)| (index, New::Value(*value))).collect();
-    Change { arguments, number: Some(MMAP), after: Some(After::Mapped), ..Change::default() }
 }
 
 /// mmap2 of some memory in the place of a 32-bit call: the kernel gives those addresses that fit.

@@ -141,18 +141,24 @@ impl Change {
 impl Task<'_> {
     /// Changes the call it is stopped before, without memory of the program's. False: that cannot be done.
     pub(super) fn change_plainly(&mut self, old: &CallRecord, change: &mut Change) -> Result<bool> {
-        if old.abi != 0 || !change.is_plain() || change.bytes() > 0 && self.strings.is_none() {
+        let written = change.bytes() > 0;
+        let ready = self.strings.as_ref().is_some_and(|strings| strings.sealed);
+        if old.abi != 0 || !change.is_plain() || written && !ready {
             return Ok(false);
         }
         if let Some(strings) = &mut self.strings {
             strings.make_room(change.bytes() as u64);
         }
         let mut record = *old;
-        for (index, new) in std::mem::take(&mut change.arguments) {
-            record.args[index] = match new {
-                New::Value(value) => value,
-                New::Bytes(bytes) => self.string(bytes)?,
-                New::List(_) | New::Struct(..) => return Err(EFAULT),
+        for (index, new) in &change.arguments {
+            record.args[*index] = match new {
+                New::Value(value) => *value,
+                New::Bytes(bytes) => match self.string(bytes) {
+                    Some(at) => at,
+                    // They do not fit, or the kernel had no page for them.
+                    None => return Ok(false),
+                },
+                New::List(_) | New::Struct(..) => return Ok(false),
             };
         }
         if record != *old {
@@ -164,15 +170,13 @@ impl Task<'_> {
     }
 
     /// Where these bytes are now.
-    fn string(&mut self, bytes: Vec<u8>) -> Result<u64> {
-        match self.strings.as_mut().and_then(|strings| strings.place(&bytes)).ok_or(EFAULT)? {
-            Place::Written(at) => Ok(at),
+    fn string(&mut self, bytes: &[u8]) -> Option<u64> {
+        match self.strings.as_mut()?.place(bytes)? {
+            Place::Written(at) => Some(at),
             Place::Unwritten(at) => {
-                self.write(at, &bytes)?;
-                if let Some(strings) = &mut self.strings {
-                    strings.written(bytes);
-                }
-                Ok(at)
+                self.write(at, bytes).ok()?;
+                self.strings.as_mut()?.written(bytes.to_vec());
+                Some(at)
             }
         }
     }

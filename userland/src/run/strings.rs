@@ -2,9 +2,15 @@
 //!
 //! The first paths of a program are written below its stack pointer, where they have to be read before and put back after
 //! the call. A thread whose calls have many is worth a mapping of its own: nothing of the program's is touched then, and a
-//! path that it names again is still there. The program can read it only; what is written comes from outside.
+//! path that it names again is still there. The program can read it only; what is written comes from outside. It is sealed
+//! (mseal(2)), so nothing else can come to be at its addresses, and when its thread has ended another one gets it.
 
 use std::collections::HashMap;
+
+use kernel_model::abi::Pid;
+
+use super::rewrite::{Change, New};
+use super::task::After;
 
 /// Bytes of the mapping.
 pub(super) const BYTES: u64 = 64 * 1024;
@@ -13,9 +19,20 @@ pub(super) const PATIENCE: u32 = 16;
 
 /// The mapping.
 pub(super) struct Strings {
-    at: u64,
+    pub(super) at: u64,
+    /// Nothing is written to it before.
+    pub(super) sealed: bool,
+    home: Home,
     used: u64,
     known: HashMap<Vec<u8>, u64>,
+}
+
+/// A program in a process: where mappings stay what they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Home {
+    pub(super) process: Pid,
+    /// [`Task::serial`](super::task::Task) of its first thread, and how many programs that has had.
+    pub(super) program: (u64, u32),
 }
 
 /// Where bytes are.
@@ -28,8 +45,13 @@ pub(super) enum Place {
 }
 
 impl Strings {
-    pub(super) fn new(at: u64) -> Strings {
-        Strings { at, used: 0, known: HashMap::new() }
+    pub(super) fn new(at: u64, home: Home) -> Strings {
+        Strings { at, sealed: false, home, used: 0, known: HashMap::new() }
+    }
+
+    /// Whether this is the first thread of its process.
+    pub(super) fn is_of(&self, thread: Pid) -> bool {
+        self.home.process == thread
     }
 
     /// A place for bytes that stays theirs for this call at least. `None`: they do not fit.
@@ -58,13 +80,67 @@ impl Strings {
     }
 }
 
+/// Mappings whose threads have ended, and whether there shall be more.
+#[derive(Default)]
+pub(super) struct Pool {
+    free: HashMap<Home, Vec<Strings>>,
+    /// The kernel, or somebody's filter, does not let them be sealed.
+    unsealable: bool,
+}
+
+impl Pool {
+    /// One for a thread of this program; else, unless there shall be none, what makes one.
+    pub(super) fn take(&mut self, home: Home) -> Result<Strings, Option<Change>> {
+        let free = self.free.get_mut(&home).and_then(Vec::pop);
+        free.ok_or_else(|| (!self.unsealable).then(map))
+    }
+
+    /// Its thread has ended. If its program has as well, [`forget`](Self::forget) comes with the end of the process.
+    pub(super) fn give(&mut self, strings: Strings) {
+        if strings.sealed {
+            self.free.entry(strings.home).or_default().push(strings);
+        }
+    }
+
+    /// This process has ended, or has another program.
+    pub(super) fn forget(&mut self, process: Pid) {
+        self.free.retain(|home, _| home.process != process);
+    }
+
+    /// One could not be sealed.
+    pub(super) fn refuse(&mut self) {
+        self.unsealable = true;
+    }
+}
+
+/// mmap of memory that only the kernel reads, in the place of a call.
+fn map() -> Change {
+    /// PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS.
+    const ARGUMENTS: [u64; 6] = [0, BYTES, 1, 0x22, u64::MAX, 0];
+    const MMAP: u64 = 9;
+    in_place_of_a_call(MMAP, &ARGUMENTS, After::Mapped)
+}
+
+/// mseal of it, in the place of the same call.
+pub(super) fn seal(at: u64) -> Change {
+    const MSEAL: u64 = 462;
+    in_place_of_a_call(MSEAL, &[at, BYTES, 0], After::Sealed)
+}
+
+fn in_place_of_a_call(number: u64, arguments: &[u64], after: After) -> Change {
+    let arguments = arguments.iter().enumerate().map(|(index, value)| (index, New::Value(*value))).collect();
+    Change { arguments, number: Some(number), after: Some(after), ..Change::default() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const HOME: Home = Home { process: Pid(1), program: (7, 0) };
+
     #[test]
     fn what_was_written_is_found_until_there_is_no_room() {
-        let mut strings = Strings::new(0x1000);
+        let mut strings = Strings::new(0x1000, HOME);
         assert_eq!(strings.place(b"/a"), Some(Place::Unwritten(0x1000)));
         strings.written(b"/a".to_vec());
         assert_eq!(strings.place(b"/a"), Some(Place::Written(0x1000)));
@@ -77,5 +153,22 @@ mod tests {
         assert_eq!(strings.place(b"/b"), Some(Place::Unwritten(0x1000)));
         assert_eq!(strings.place(b"/a"), Some(Place::Unwritten(0x1000)));
         assert_eq!(strings.place(&[large, vec![0; 9]].concat()), None);
+    }
+
+    #[test]
+    fn mappings_are_used_again_in_their_program_only() {
+        let sealed = |at| Strings { sealed: true, ..Strings::new(at, HOME) };
+        let mut pool = Pool::default();
+        pool.give(sealed(0x1000));
+        pool.give(Strings::new(0x2000, HOME));
+        for other in [Home { process: Pid(2), ..HOME }, Home { program: (7, 1), ..HOME }] {
+            assert!(matches!(pool.take(other), Err(Some(_))));
+        }
+        assert_eq!(pool.take(HOME).ok().map(|strings| strings.at), Some(0x1000));
+        assert!(matches!(pool.take(HOME), Err(Some(_))));
+        pool.give(sealed(0x1000));
+        pool.forget(Pid(1));
+        pool.refuse();
+        assert!(matches!(pool.take(HOME), Err(None)));
     }
 }

@@ -8,6 +8,7 @@ use zerocopy::IntoBytes;
 use super::backing::Intent;
 use super::strings::Strings;
 use super::walk::Answers;
+use crate::diagnose::Status;
 
 /// EFAULT.
 pub(super) const EFAULT: Errno = Errno(14);
@@ -53,6 +54,8 @@ pub(super) enum After {
     MappedLow,
     /// The same, for [`Strings`]; without them it can be made as well.
     Mapped,
+    /// They are sealed, if the call succeeded.
+    Sealed,
 }
 
 /// What a call was before it was changed.
@@ -97,6 +100,8 @@ pub(super) struct Task<'h> {
     pub(super) low: Option<u64>,
     /// Memory of its own for strings of other calls.
     pub(super) strings: Option<Strings>,
+    /// Programs that came after its first one.
+    pub(super) images: u32,
     /// Calls of this program that have been changed, until it has such memory or cannot have it.
     pub(super) changed: u32,
     host: &'h dyn Host,
@@ -121,6 +126,7 @@ impl<'h> Task<'h> {
             stopped: false,
             low: None,
             strings: None,
+            images: 0,
             changed: 0,
             host,
             call: None,
@@ -135,10 +141,16 @@ impl<'h> Task<'h> {
         self.undo = None;
         self.low = None;
         self.strings = None;
+        self.images += 1;
         self.changed = 0;
         self.call = None;
         self.regs = None;
         self.mem = None;
+    }
+
+    /// Which process it is a thread of.
+    pub(super) fn process(&self) -> Pid {
+        Status::of_handle(self.trace.handle()).number("process").map_or(self.pid, Pid)
     }
 
     pub(super) fn resume(&self, mask: PtraceFlags) -> Result<()> {

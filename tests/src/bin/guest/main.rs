@@ -116,7 +116,7 @@ fn main() {
         "dump" => dump::all(),
         "getppid" => workload::getppid(number(1)),
         "open-close" => workload::open_close(number(1), args.get(2).copied()),
-        "given-memory" => workload::given_memory(number(1), args[2], args.len() > 3),
+        "given-memory" => workload::given_memory(number(1), args[2], args.get(3).copied()),
         "threads-open-close" => workload::threads_open_close(number(1), number(2), args[3]),
         "stat" => workload::stat(number(1), args[2]),
         "pread" => workload::pread(number(1), args[2]),

@@ -22,26 +22,51 @@ pub(crate) fn open_close(n: i32, path: Option<&str>) -> Result<i32> {
     Ok(0)
 }
 
-/// The same, in a process that dies of mmap if it is `filtered`; and says how many mappings of 64 KiB it has that are nobody's and
-/// can only be read.
-pub(crate) fn given_memory(n: i32, path: &str, filtered: bool) -> Result<i32> {
-    if filtered {
-        conformance::sys::die_of(&[libc::SYS_mmap])?;
+/// The same, and says how many mappings of 64 KiB the process has that are nobody's and can only be read. `how`: it dies of mmap
+/// (`filtered`); it does what it can to have something else there, and opens the file once more (`taken`); five threads do it,
+/// one after the other (`threads`).
+pub(crate) fn given_memory(n: i32, path: &str, how: Option<&str>) -> Result<i32> {
+    if how == Some("filtered") {
+        sys::die_of(&[libc::SYS_mmap])?;
     }
-    open_close(n, Some(path))?;
-    let mut count = 0;
+    let threads = if how == Some("threads") { 5 } else { 0 };
+    for _ in 0..threads {
+        std::thread::scope(|scope| scope.spawn(|| open_close(n, Some(path))).join())
+            .expect("it does not panic")?;
+    }
+    if threads == 0 {
+        open_close(n, Some(path))?;
+    }
+    let given = given()?;
+    if how == Some("taken") {
+        for &at in &given {
+            let outcomes = [sys::unmap(at, GIVEN), sys::map_over(at, GIVEN)];
+            crate::say!("{}", outcomes.map(crate::told).join(" "));
+        }
+        open_close(n, Some(path))?;
+    }
+    crate::say!("{}", given.len());
+    Ok(0)
+}
+
+/// Bytes of memory that a tracer gives.
+const GIVEN: usize = 64 << 10;
+
+/// Where such mappings are.
+fn given() -> Result<Vec<usize>> {
+    let mut all = Vec::new();
     for line in std::io::BufReader::new(std::fs::File::open("/proc/self/maps")?).lines() {
         let line = line?;
         let words: Vec<&str> = line.split_whitespace().collect();
         if let [range, "r--p", _, "00:00", "0"] = words[..]
             && let Some((start, end)) = range.split_once('-')
-            && let [Ok(start), Ok(end)] = [start, end].map(|address| u64::from_str_radix(address, 16))
+            && let [Ok(start), Ok(end)] = [start, end].map(|address| usize::from_str_radix(address, 16))
+            && end - start == GIVEN
         {
-            count += i32::from(end - start == 64 << 10);
+            all.push(start);
         }
     }
-    crate::say!("{count}");
-    Ok(0)
+    Ok(all)
 }
 
 /// The same, all at once in each of `threads` threads.
