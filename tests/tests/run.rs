@@ -2,6 +2,7 @@
 
 mod run {
     pub(crate) mod coverage;
+    pub(crate) mod killed;
     pub(crate) mod proc;
     pub(crate) mod programs;
     pub(crate) mod rules;
@@ -14,6 +15,7 @@ fn main() -> ExitCode {
     let mut suite = conformance::harness::Suite::new("run");
     run::rules::add(&mut suite);
     run::subjects::add(&mut suite);
+    run::killed::add(&mut suite);
     run::proc::add(&mut suite);
     run::programs::add(&mut suite);
     run::coverage::add(&mut suite);
