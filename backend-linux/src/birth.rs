@@ -16,8 +16,9 @@ use crate::wait::wait_for;
 /// A child seen before its parent's event.
 pub(crate) struct Early {
     raw: Raw,
-    /// Of the process that made it, or that it is in.
-    family: [Option<i32>; 2],
+    parent: Option<i32>,
+    /// Its process, if that had to be found out already.
+    process: Option<i32>,
     /// Somebody of its family is under a filter, so it is, too.
     pub(crate) filtered: bool,
 }
@@ -25,9 +26,18 @@ pub(crate) struct Early {
 impl Early {
     pub(crate) fn meet(pid: i32, raw: Raw, table: &mut Table) -> Early {
         let parent = facts::stat(pid).ok().map(|stat| stat.parent as i32);
-        let family = [parent, facts::tgid(pid).ok()];
+        let among_filtered = table.iter_mut().any(|tracee| tracee.filtered);
+        let asked = among_filtered || matches!(raw, Raw::End(_));
+        let process = if asked { facts::tgid(pid).ok() } else { None };
+        let family = [parent, process];
         let filtered = table.iter_mut().any(|tracee| tracee.filtered && family.contains(&Some(tracee.tgid)));
-        Early { raw, family, filtered }
+        Early { raw, parent, process, filtered }
+    }
+
+    /// Whether one of these processes made it, or has it as a thread.
+    fn is_of(&self, pid: i32, processes: &[i32]) -> bool {
+        let of_one = |tgid: Option<i32>| tgid.is_some_and(|tgid| processes.contains(&tgid));
+        of_one(self.parent) || of_one(self.process.or_else(|| facts::tgid(pid).ok()))
     }
 
     /// Whether there is nothing left to detach from.
@@ -92,7 +102,7 @@ impl Linux {
         }
         let families: Vec<i32> = self.table.iter_mut().map(|tracee| tracee.tgid).collect();
         self.early.retain(|&pid, early| {
-            let awaited = early.family.iter().flatten().any(|tgid| families.contains(tgid));
+            let awaited = early.is_of(pid, &families);
             if !awaited && !early.has_ended() {
                 free_unseen(pid, early.filtered);
             }

@@ -55,6 +55,14 @@ impl Abi {
         }
     }
 
+    /// Whether the call ends the thread, or the process: exit, exit_group.
+    pub(crate) fn ends(self, number: u64) -> bool {
+        match self {
+            Abi::X64 => matches!(number, 60 | 231),
+            Abi::I386 => matches!(number, 1 | 252),
+        }
+    }
+
     /// Whether the kernel ends the call with EINTR where others restart: measured, and in signal(7) under
     /// "Interruption of system calls … by stop signals". A call that can end with EINTR of its own (a FUSE server's)
     /// must not be here.

@@ -107,8 +107,10 @@ impl Linux {
             self.place(pid);
         }
         if let Ok(tracee) = self.table.get_mut(task) {
+            let ends = tracee.held().is_some_and(|held| held.stop == Stop::Entry)
+                && tracee.call.abi.ends(tracee.call.number);
             tracee.go(verdict);
-            self.watch.resumed(tracee.pid);
+            self.watch.resumed(tracee.pid, ends);
         }
     }
 

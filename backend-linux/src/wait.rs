@@ -35,6 +35,8 @@ pub(crate) struct Watch {
     /// Pids resumed last, the newest at the end.
     recent: Vec<i32>,
     patience: Patience,
+    /// The task that was let go last ends.
+    ending: bool,
     events: usize,
     /// Slot at which the next sweep starts.
     cursor: usize,
@@ -43,8 +45,9 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
-    /// A task was let go: it is likely to stop again soon.
-    pub(crate) fn resumed(&mut self, pid: i32) {
+    /// A task was let go: it is likely to stop again soon, unless it `ends`, which takes longer than looks do.
+    pub(crate) fn resumed(&mut self, pid: i32, ends: bool) {
+        self.ending = ends;
         if self.recent.last() == Some(&pid) {
             return;
         }
@@ -114,6 +117,7 @@ impl Linux {
             return Ok(self.glance());
         }
         if wait == Wait::Block
+            && !std::mem::take(&mut self.watch.ending)
             && !self.watch.recent.is_empty()
             && let Some(looks) = self.watch.patience.begin()
         {
@@ -183,24 +187,25 @@ impl Linux {
     fn ask(&mut self) -> Asked {
         while let Some(&pid) = self.watch.recent.first() {
             match self.ask_one(pid) {
-                Asked::Runs if self.watch.recent.len() > 1 => drop(self.watch.recent.remove(0)),
-                answer => return answer,
+                Some(Asked::Runs) if self.watch.recent.len() > 1 => {}
+                Some(answer) => return answer,
+                None => {}
             }
+            self.watch.recent.remove(0);
         }
         Asked::Unknown
     }
 
-    fn ask_one(&mut self, pid: i32) -> Asked {
-        let Some(Ok(tracee)) = self.table.by_pid(pid).map(|task| self.table.get_mut(task)) else {
-            return Asked::Runs;
-        };
+    /// `None`: it does not run, so it will not stop.
+    fn ask_one(&mut self, pid: i32) -> Option<Asked> {
+        let tracee = self.table.get_mut(self.table.by_pid(pid)?).ok()?;
         match tracee.life {
             Life::Running(Request::Syscall) => {}
             Life::Running(Request::Cont) if tracee.filtered => {}
-            Life::Running(_) => return Asked::Unknown,
-            _ => return Asked::Runs,
+            Life::Running(_) => return Some(Asked::Unknown),
+            _ => return None,
         }
-        match sys::call_info(tracee.pid) {
+        Some(match sys::call_info(tracee.pid) {
             Ok(info) => match info.change(tracee.pid) {
                 Some(change) => {
                     tracee.told = Some(info);
@@ -209,7 +214,7 @@ impl Linux {
                 None => Asked::Unknown, // some other stop, of which wait tells
             },
             Err(_) => Asked::Runs,
-        }
+        })
     }
 
     /// Looks at one task.
