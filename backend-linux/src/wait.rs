@@ -246,7 +246,8 @@ impl Linux {
             let Some(tracee) = self.table.at(self.watch.cursor) else { continue };
             let known = matches!(&tracee.life, Life::Stopped(held) if !held.consumed);
             let pid = tracee.pid;
-            if !known && self.probe(pid).is_some() {
+            // Those let go last are asked all the time.
+            if !known && !self.watch.recent.contains(&pid) && self.probe(pid).is_some() {
                 self.watch.ready.push(pid);
             }
         }
