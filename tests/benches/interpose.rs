@@ -88,9 +88,9 @@ fn main() -> Result<()> {
     let mut text = format!("| {rounds} rounds, one core | native ms |");
     NAMES[1..].iter().for_each(|name| text += &format!(" {name} x |"));
     eprintln!(
-        "{text} run / one, added | in a mount / one+exit, added | run / proot, added | the same, inside |"
+        "{text} run adds ms | in a mount adds ms | run / one, added | in a mount / one+exit, added | run / proot, added | the same, inside |"
     );
-    eprintln!("|---|---|{}", "---|".repeat(NAMES.len() + 3));
+    eprintln!("|---|---|{}", "---|".repeat(NAMES.len() + 5));
     let asked: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     for (name, words) in WORKLOADS {
         if !asked.is_empty() && !asked.iter().any(|asked| asked == name) {
@@ -122,12 +122,16 @@ fn row(name: &str, words: &[String], tree: &Path, rounds: usize) -> Result<()> {
     let number =
         |value: Option<f64>| value.map_or_else(|| " – |".to_owned(), |value| format!(" {value:.2} |"));
     let added = |way: usize, to: usize| match (medians[way], medians[to]) {
-        (Some(way), Some(to)) => Some((way - native) / (to - native)),
+        // Of what takes next to nothing, no ratio means anything.
+        (Some(way), Some(to)) if to > native * 1.05 => Some((way - native) / (to - native)),
         _ => None,
     };
     let mut text = format!("| {name} | {:.1} |", native * 1e3);
     for time in &medians[1..] {
         text += &number(time.map(|time| time / native));
+    }
+    for way in [6, 7] {
+        text += &number(medians[way].map(|time| (time - native) * 1e3));
     }
     for (way, to) in [(6, 2), (7, 3), (6, 5), (7, 8)] {
         text += &number(added(way, to));
