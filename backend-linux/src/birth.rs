@@ -16,28 +16,30 @@ use crate::wait::wait_for;
 /// A child seen before its parent's event.
 pub(crate) struct Early {
     raw: Raw,
-    parent: Option<i32>,
-    /// Its process, if that had to be found out already.
-    process: Option<i32>,
+    /// The process that made it, and the one that it is in, if that had to be found out already.
+    family: Option<[Option<i32>; 2]>,
     /// Somebody of its family is under a filter, so it is, too.
     pub(crate) filtered: bool,
 }
 
+fn family(pid: i32) -> [Option<i32>; 2] {
+    [facts::stat(pid).ok().map(|stat| stat.parent as i32), facts::tgid(pid).ok()]
+}
+
 impl Early {
     pub(crate) fn meet(pid: i32, raw: Raw, table: &mut Table) -> Early {
-        let parent = facts::stat(pid).ok().map(|stat| stat.parent as i32);
         let among_filtered = table.iter_mut().any(|tracee| tracee.filtered);
+        // Who has ended cannot be asked later.
         let asked = among_filtered || matches!(raw, Raw::End(_));
-        let process = if asked { facts::tgid(pid).ok() } else { None };
-        let family = [parent, process];
-        let filtered = table.iter_mut().any(|tracee| tracee.filtered && family.contains(&Some(tracee.tgid)));
-        Early { raw, parent, process, filtered }
+        let family = asked.then(|| family(pid));
+        let of_family = |tgid| family.is_some_and(|family| family.contains(&Some(tgid)));
+        let filtered = table.iter_mut().any(|tracee| tracee.filtered && of_family(tracee.tgid));
+        Early { raw, family, filtered }
     }
 
     /// Whether one of these processes made it, or has it as a thread.
     fn is_of(&self, pid: i32, processes: &[i32]) -> bool {
-        let of_one = |tgid: Option<i32>| tgid.is_some_and(|tgid| processes.contains(&tgid));
-        of_one(self.parent) || of_one(self.process.or_else(|| facts::tgid(pid).ok()))
+        self.family.unwrap_or_else(|| family(pid)).iter().flatten().any(|tgid| processes.contains(tgid))
     }
 
     /// Whether there is nothing left to detach from.

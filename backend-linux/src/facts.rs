@@ -113,18 +113,24 @@ fn status_number(status: &[u8], name: &str, word: usize) -> Option<u32> {
 /// All that is known of a task. `own_tid`: the tracer that is not foreign.
 pub(crate) fn facts(pid: i32, own_tid: i32) -> Result<Facts> {
     let stat = stat(pid)?;
+    Ok(Facts { user: stat.flags & KERNEL_THREAD == 0, ..of_ours(pid, own_tid, stat.start)? })
+}
+
+/// The same of a task that is traced, so no kernel thread, and of which it is known when it started.
+pub(crate) fn of_ours(pid: i32, own_tid: i32, start: u64) -> Result<Facts> {
     let status = read(pid, "status")?;
-    let process = status_number(&status, "Tgid", 0).ok_or(Error::Gone)?;
-    let tracer = status_number(&status, "TracerPid", 0).unwrap_or(0);
+    let number = |name, word| status_number(&status, name, word);
+    let letter = status_words(&status, "State").next().and_then(|word| word.bytes().next());
+    let tracer = number("TracerPid", 0).unwrap_or(0);
     Ok(Facts {
-        process: Pid(process),
-        parent: (stat.parent != 0).then_some(Pid(stat.parent)),
-        uid: status_number(&status, "Uid", 1).ok_or(Error::Gone)?,
-        gid: status_number(&status, "Gid", 1).ok_or(Error::Gone)?,
-        state: state(stat.state),
-        start: stat.start,
+        process: Pid(number("Tgid", 0).ok_or(Error::Gone)?),
+        parent: number("PPid", 0).filter(|&parent| parent != 0).map(Pid),
+        uid: number("Uid", 1).ok_or(Error::Gone)?,
+        gid: number("Gid", 1).ok_or(Error::Gone)?,
+        state: state(letter.ok_or(Error::Gone)?),
+        start,
         tracer: (tracer != 0 && tracer as i32 != own_tid).then_some(Pid(tracer)),
-        user: stat.flags & KERNEL_THREAD == 0,
+        user: true,
     })
 }
 

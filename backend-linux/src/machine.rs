@@ -228,7 +228,11 @@ impl Machine for Linux {
     }
 
     fn facts(&mut self, pid: Pid) -> Result<Facts> {
-        facts::facts(os_pid(pid)?, self.own_tid)
+        let (pid, own_tid) = (os_pid(pid)?, self.own_tid);
+        match self.keeper(pid).map(Tracee::start) {
+            Some(Ok(start)) => facts::of_ours(pid, own_tid, start),
+            _ => facts::facts(pid, own_tid),
+        }
     }
 
     fn start(&mut self, pid: Pid) -> Result<u64> {
