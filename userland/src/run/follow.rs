@@ -15,7 +15,7 @@ use super::entry::{Call, Plan};
 use super::live::Live;
 use super::mounts::{Place, path_of, shown};
 use super::report::Reporter;
-use super::rewrite::{Change, New, needs_low_memory};
+use super::rewrite::{Change, needs_low_memory};
 use super::strings::{self, Home, Pool, Strings};
 use super::task::{After, Before, Cwd, Task, Undo};
 use super::walk::{Ask, Stop, World};
@@ -493,6 +493,5 @@ fn map_low() -> Change {
     /// PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS.
     const ARGUMENTS: [u64; 6] = [0, LOW_BYTES, 3, 0x22, 0xffff_ffff, 0];
     const MMAP2_32: u64 = 192;
-    let arguments = ARGUMENTS.iter().enumerate().map(|(index, value)| (index, New::Value(*value))).collect();
-    Change { arguments, number: Some(MMAP2_32), after: Some(After::MappedLow), ..Change::default() }
+    strings::in_place_of_a_call(MMAP2_32, &ARGUMENTS, After::MappedLow)
 }

@@ -127,7 +127,8 @@ pub(super) fn seal(at: u64) -> Change {
     in_place_of_a_call(MSEAL, &[at, BYTES, 0], After::Sealed)
 }
 
-fn in_place_of_a_call(number: u64, arguments: &[u64], after: After) -> Change {
+/// Another call in the place of one that is made after it.
+pub(super) fn in_place_of_a_call(number: u64, arguments: &[u64], after: After) -> Change {
     let arguments = arguments.iter().enumerate().map(|(index, value)| (index, New::Value(*value))).collect();
     Change { arguments, number: Some(number), after: Some(after), ..Change::default() }
 }
