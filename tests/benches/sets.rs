@@ -26,7 +26,7 @@ fn only(call: i64) -> CallSet {
 /// Getppid is selected, or something that the guest does not do.
 fn pushed(entry: i64, exit: Option<i64>) -> loops::Sets {
     let exit = exit.map_or(CallSet::NONE, only);
-    loops::Sets::Pushed(Filter { entry: only(entry), exit, ..Filter::ALL })
+    loops::Sets::Pushed(Box::new(Filter { entry: only(entry), exit, ..Filter::ALL }))
 }
 
 type Way = (&'static str, fn(&[String]) -> Result<()>);

@@ -69,7 +69,7 @@ pub(crate) enum Sets {
     /// These words are written.
     Written { entry: &'static str, exit: &'static str },
     /// The program is started with this filter.
-    Pushed(Filter),
+    Pushed(Box<Filter>),
 }
 
 /// The local kernel through its public handles: mask, events, mask. One process.
@@ -97,7 +97,7 @@ pub(crate) fn with_sets(cmd: &[String], mask: PtraceFlags, sets: Sets) -> Result
         Sets::Default => {}
         Sets::Written { entry, exit } => written = Some((entry, exit)),
         Sets::Pushed(filter) => {
-            program.pushed = Some(filter);
+            program.pushed = Some(*filter);
             flags = OpenFlags::O_EXCL;
         }
     }
