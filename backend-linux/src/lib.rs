@@ -88,7 +88,7 @@ impl Linux {
     pub fn new() -> Linux {
         Linux {
             table: table::Table::default(),
-            watch: wait::Watch::default(),
+            watch: wait::Watch::new(),
             pending: VecDeque::new(),
             news: VecDeque::new(),
             early: HashMap::new(),

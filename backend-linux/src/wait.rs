@@ -9,6 +9,8 @@
 
 use kernel_model::machine::{Error, Result, Task, Wait};
 use nix::errno::Errno;
+use nix::sched::{CpuSet, sched_getaffinity};
+use nix::unistd::Pid;
 
 use crate::Linux;
 use crate::patience::Patience;
@@ -28,6 +30,8 @@ const SWEEP: usize = 64;
 /// What `wait` remembers between calls.
 #[derive(Default)]
 pub(crate) struct Watch {
+    /// This thread, and so what it starts, has one CPU only: nobody stops while it looks.
+    one_cpu: bool,
     /// Reported stops that were only peeked at.
     pub(crate) peeked: Vec<Task>,
     /// Pids that the sweep found waiting.
@@ -45,6 +49,14 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// Of the calling thread.
+    pub(crate) fn new() -> Watch {
+        let cpus = sched_getaffinity(Pid::from_raw(0));
+        let allowed =
+            |cpus: CpuSet| (0..CpuSet::count()).filter(|&cpu| cpus.is_set(cpu) == Ok(true)).take(2).count();
+        Watch { one_cpu: cpus.is_ok_and(|cpus| allowed(cpus) == 1), ..Watch::default() }
+    }
+
     /// A task was let go: it is likely to stop again soon, unless it `ends`, which takes longer than looks do.
     pub(crate) fn resumed(&mut self, pid: i32, ends: bool) {
         self.ending = ends;
@@ -116,7 +128,13 @@ impl Linux {
         if wait == Wait::Poll && self.holds_unsettled() {
             return Ok(self.glance());
         }
-        if wait == Wait::Block
+        if wait == Wait::Block && self.watch.one_cpu && (2..=FEW).contains(&self.table.len()) {
+            // Whoever yields is behind with its share, and then each task that it lets go takes the core from it. Asleep it
+            // is not, and finds several of them stopped.
+            if let Asked::Stopped(change) = self.ask(false) {
+                return Ok(Some(change));
+            }
+        } else if wait == Wait::Block
             && !std::mem::take(&mut self.watch.ending)
             && !self.watch.recent.is_empty()
             && let Some(looks) = self.watch.patience.begin()
@@ -160,7 +178,7 @@ impl Linux {
                 let _ = nix::sched::sched_yield();
             }
             if round == 0 || alone {
-                match self.ask() {
+                match self.ask(true) {
                     Asked::Stopped(change) => return Ok(Some(change)),
                     Asked::Runs if alone => continue,
                     Asked::Runs | Asked::Unknown => {}
@@ -184,9 +202,15 @@ impl Linux {
     /// Asks the tasks that were let go last what call they are stopped at, the one that has waited longest first: an answer
     /// spares both the wait and the question after it. Nothing else can be meant, since a stop that was resumed is no stop any
     /// more (ptrace_freeze_traced). Who is not stopped is not asked again before it has been let go again, except the newest.
-    fn ask(&mut self) -> Asked {
+    ///
+    /// Unless `all` are asked, one that runs is the last.
+    fn ask(&mut self, all: bool) -> Asked {
         while let Some(&pid) = self.watch.recent.first() {
             match self.ask_one(pid) {
+                Some(Asked::Runs) if !all => {
+                    self.watch.recent.rotate_left(1);
+                    return Asked::Runs;
+                }
                 Some(Asked::Runs) if self.watch.recent.len() > 1 => {}
                 Some(answer) => return answer,
                 None => {}

@@ -75,6 +75,7 @@ static long brief(const char *name) {
 }
 
 static void *spin(void *fd) { char c; while (read((int)(intptr_t)fd, &c, 1) == 1) {} return 0; }
+static void *calls(void *n) { for (intptr_t i = 0; i < (intptr_t)n; i++) syscall(SYS_getppid); return 0; }
 static char **exec_args;
 static void *exec_here(void *x) { execv(exec_args[0], exec_args); (void)x; return 0; }
 
@@ -158,6 +159,17 @@ static int run(char **v) {
 		close(p[1]);
 		for (int i = 0; i < 4; i++) pthread_join(t[i], 0);
 		say("joined", 4);
+		return 0;
+	}
+	if (!strcmp(c, "callers")) {
+		pthread_t s, t[3];
+		int p[2];
+		if (pipe(p)) return 99;
+		pthread_create(&s, 0, spin, (void *)(intptr_t)p[0]);
+		for (int i = 0; i < 3; i++) pthread_create(t + i, 0, calls, (void *)(intptr_t)500);
+		for (int i = 0; i < 3; i++) pthread_join(t[i], 0);
+		close(p[1]);
+		pthread_join(s, 0);
 		return 0;
 	}
 	if (!strcmp(c, "threadexec")) {
