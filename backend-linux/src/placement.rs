@@ -36,7 +36,7 @@ impl Default for Placement {
 
 impl Placement {
     /// Whether it is time to look.
-    fn is_due(&mut self) -> bool {
+    pub(crate) fn is_due(&mut self) -> bool {
         if !self.follows {
             return false;
         }
@@ -77,11 +77,8 @@ impl Linux {
         }
     }
 
-    /// A task is about to be resumed.
+    /// A task is about to be resumed, and it is time to look.
     pub(crate) fn place(&mut self, pid: i32) {
-        if !self.placement.is_due() {
-            return;
-        }
         if self.table.len() != 1 {
             self.placement.free();
             return self.placement.looked(true);

@@ -138,35 +138,37 @@ impl Tracee {
             return;
         }
         if let Some(mut regs) = self.entry_regs.take()
-            && let Ok(rax) = self.result(held)
+            && let Ok(rax) = held.result.map_or_else(|| sys::peek_result(self.pid), Ok)
         {
             regs.rax = rax;
             held.regs = Some(regs);
         }
     }
 
-    /// At a call's exit: the result register, as it was there.
-    fn result(&self, held: &Held) -> sys::Result<u64> {
-        held.result.map_or_else(|| sys::peek_result(self.pid), Ok)
-    }
-
     /// Arguments and result of the call it is stopped at. Costs one request at an exit, if neither came with the stop nor
     /// with registers that somebody read.
     pub(crate) fn call_values(&mut self) -> Result<CallValues> {
-        self.in_stop(|tracee, held| {
+        if self.entry_regs.is_some() {
             // If a session looks at the registers of this exit next, they are there.
-            tracee.complete(held);
-            let Call { args, abi, returns, .. } = tracee.call;
-            let result = match (held.stop, &held.regs) {
-                (Stop::Entry, _) => None,
-                (Stop::Exit { .. }, Some(regs)) => Some(regs.rax),
-                (Stop::Exit { .. }, None) => Some(tracee.result(held).map_err(request_error)?),
-                _ => return Err(Error::Invalid),
-            };
-            // The kernel sign-extends the results of 32-bit calls itself where they are errors, not where others see them.
-            let result = result.map(|rax| if abi.word() == 4 { i64::from(rax as i32) } else { rax as i64 });
-            Ok(CallValues { args, result, returns, word: abi.word() })
-        })
+            self.in_stop(|tracee, held| {
+                tracee.complete(held);
+                Ok(())
+            })?;
+        }
+        let Life::Stopped(held) = &mut self.life else { return Err(Error::Running) };
+        let Call { args, abi, returns, .. } = self.call;
+        let result = match (held.stop, &held.regs) {
+            (Stop::Entry, _) => None,
+            (Stop::Exit { .. }, Some(regs)) => Some(regs.rax),
+            (Stop::Exit { .. }, None) => {
+                let known = held.result.map_or_else(|| sys::peek_result(self.pid), Ok);
+                Some(*held.result.insert(known.map_err(request_error)?))
+            }
+            _ => return Err(Error::Invalid),
+        };
+        // The kernel sign-extends the results of 32-bit calls itself where they are errors, not where others see them.
+        let result = result.map(|rax| if abi.word() == 4 { i64::from(rax as i32) } else { rax as i64 });
+        Ok(CallValues { args, result, returns, word: abi.word() })
     }
 
     /// Changes the call it is stopped at. One register is written by itself, which costs a quarter of fetching and storing all;
@@ -175,32 +177,34 @@ impl Tracee {
         self.in_stop(|tracee, held| {
             let at_entry = held.stop == Stop::Entry;
             let abi = tracee.call.abi;
-            let too_long = |value: &u64| abi.word() == 4 && *value > u64::from(u32::MAX);
-            if !at_entry && !matches!(held.stop, Stop::Exit { .. })
-                || change.args.iter().flatten().any(too_long)
-            {
+            if !at_entry && !matches!(held.stop, Stop::Exit { .. }) {
                 return Err(Error::Invalid);
             }
-            let values = change.args.into_iter().chain([change.register]).enumerate();
-            let values: Vec<_> = values.filter_map(|(place, value)| Some((place, value?))).collect();
-            let apply = |regs: &mut Regs| {
-                for &(place, value) in &values {
-                    *call_register(regs, abi, place, at_entry) = value;
+            let limit = if abi.word() == 4 { u64::from(u32::MAX) } else { u64::MAX };
+            let (mut count, mut only) = (0, (0, 0));
+            for (place, value) in change.each() {
+                if value > limit && place < change.args.len() {
+                    return Err(Error::Invalid);
                 }
+                (count, only) = (count + 1, (place, value));
+            }
+            let apply = |regs: &mut Regs| {
+                change.each().for_each(|(place, value)| *call_register(regs, abi, place, at_entry) = value);
             };
-            if let ([(place, value)], None) = (&values[..], &held.regs) {
-                let offset = sys::register_offset(|regs| call_register(regs, abi, *place, at_entry));
-                sys::poke_register(tracee.pid, offset, *value).map_err(request_error)?;
+            if count == 1 && held.regs.is_none() {
+                let (place, value) = only;
+                let offset = sys::register_offset(|regs| call_register(regs, abi, place, at_entry));
+                sys::poke_register(tracee.pid, offset, value).map_err(request_error)?;
                 if let Some(regs) = &mut tracee.entry_regs {
                     apply(regs);
                 }
-            } else {
+            } else if count > 0 {
                 tracee.complete(held);
                 let mut regs = *held.fetch(tracee.pid).map_err(request_error)?;
                 apply(&mut regs);
                 tracee.store(held, regs)?;
             }
-            for (place, value) in values {
+            for (place, value) in change.each() {
                 match tracee.call.args.get_mut(place) {
                     Some(arg) => *arg = value,
                     None if at_entry => tracee.call.returns = !abi.has_no_exit(value),

@@ -103,15 +103,17 @@ impl Linux {
     }
 
     pub(crate) fn resume_task(&mut self, task: Task, verdict: Verdict) {
-        if let Ok(pid) = self.table.get(task).map(|tracee| tracee.pid) {
+        let Ok(tracee) = self.table.get_mut(task) else { return };
+        let pid = tracee.pid;
+        let ends = tracee.held().is_some_and(|held| held.stop == Stop::Entry)
+            && tracee.call.abi.ends(tracee.call.number);
+        if self.placement.is_due() {
             self.place(pid);
         }
         if let Ok(tracee) = self.table.get_mut(task) {
-            let ends = tracee.held().is_some_and(|held| held.stop == Stop::Entry)
-                && tracee.call.abi.ends(tracee.call.number);
             tracee.go(verdict);
-            self.watch.resumed(tracee.pid, ends);
         }
+        self.watch.resumed(pid, ends);
     }
 
     /// A task has ended, or was lost: the last report of it.

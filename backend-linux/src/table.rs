@@ -8,13 +8,16 @@ use slab::Slab;
 
 use crate::tracee::Tracee;
 
+/// How many pids are found without a search. A power of two.
+const LATEST: usize = 16;
+
 /// All tasks. A slot is reused, with another generation.
 #[derive(Default)]
 pub(crate) struct Table {
     tracees: Slab<Tracee>,
     by_pid: HashMap<i32, u32>,
-    /// The pid asked for last and its slot: the same task often stops again.
-    latest: Cell<(i32, u32)>,
+    /// Pids asked for last and their slots, each at the place of its last bits: the same few tasks often stop again.
+    latest: [Cell<(i32, u32)>; LATEST],
     generations: u32,
 }
 
@@ -39,7 +42,8 @@ impl Table {
     }
 
     pub(crate) fn by_pid(&self, pid: i32) -> Option<Task> {
-        let (known, slot) = self.latest.get();
+        let latest = &self.latest[pid as usize % LATEST];
+        let (known, slot) = latest.get();
         if known == pid
             && let Some(tracee) = self.tracees.get(slot as usize).filter(|tracee| tracee.pid == pid)
         {
@@ -47,7 +51,7 @@ impl Table {
         }
         let slot = *self.by_pid.get(&pid)?;
         let tracee = self.tracees.get(slot as usize)?;
-        self.latest.set((pid, slot));
+        latest.set((pid, slot));
         Some(Task { slot, generation: tracee.generation })
     }
 

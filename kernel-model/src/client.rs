@@ -283,6 +283,9 @@ impl<'h> Mem<'h> {
                 Err(_) => break,
             }
             if let Some(end) = buf[..want].iter().position(|&byte| byte == 0) {
+                if text.is_empty() {
+                    return Ok((buf[..end].to_vec(), true)); // all of most paths, in no more room than it takes
+                }
                 text.extend_from_slice(&buf[..end]);
                 return Ok((text, true));
             }

@@ -191,6 +191,14 @@ pub struct CallChange {
     pub register: Option<u64>,
 }
 
+impl CallChange {
+    /// What does not stay: arguments by their index, the register as the one after the last.
+    pub fn each(&self) -> impl Iterator<Item = (usize, u64)> + '_ {
+        let value = |place| self.args.get(place).copied().unwrap_or(self.register);
+        (0..=self.args.len()).filter_map(move |place| Some((place, value(place)?)))
+    }
+}
+
 impl Detail {
     /// There is a handler, and this machine cannot tell its address.
     pub const SOME_HANDLER: u64 = u64::MAX;

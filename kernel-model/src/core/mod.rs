@@ -32,7 +32,7 @@ pub use audit::{Keeper, Session};
 pub use capture::{Capture, Table, Value, What, When};
 pub use filter::{Inherit, SeatRef, Sets};
 pub use seat::{Grab, Order};
-pub use waiter::{On, WaiterId};
+pub use waiter::{CallNow, On, WaiterId};
 
 use crate::abi::Status;
 use crate::machine::{

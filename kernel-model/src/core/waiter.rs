@@ -30,6 +30,20 @@ pub(super) struct Waiter {
     woken: bool,
 }
 
+/// The call that a task is stopped at, until the task goes on.
+#[derive(Clone, Copy, Debug)]
+pub struct CallNow {
+    task: Task,
+    /// Its number.
+    pub number: u64,
+    /// Its sequence id.
+    pub id: u64,
+    /// Its ABI.
+    pub abi: u64,
+    /// What it was given, and gave.
+    pub values: CallValues,
+}
+
 impl<M: Machine> Core<M> {
     /// Registers a wait.
     pub fn wait_on(&mut self, on: On) -> WaiterId {
@@ -99,36 +113,34 @@ impl<M: Machine> Core<M> {
         }
     }
 
-    /// The call a task is stopped at: number, sequence id, ABI, values.
+    /// The call a task is stopped at.
     ///
     /// Errors: `Gone`; `Invalid` it is not stopped, or not at a call.
-    pub fn call_of(&mut self, id: Identity) -> Result<(u64, u64, u64, CallValues)> {
+    pub fn call_of(&mut self, id: Identity) -> Result<CallNow> {
         let task = self.held(id)?;
         let Detail::Call { number, id, abi } = self.machine.detail(task)? else { return Err(Error::Invalid) };
-        Ok((number, id, abi, self.machine.call_values(task)?))
+        Ok(CallNow { task, number, id, abi, values: self.machine.call_values(task)? })
     }
 
-    /// Changes the call a task is stopped at. Errors as for [`call_of`](Self::call_of); and the machine's.
-    pub fn set_call(&mut self, id: Identity, change: &CallChange) -> Result<()> {
-        let task = self.held(id)?;
-        self.machine.set_call(task, change)
+    /// Changes it. Errors: the machine's.
+    pub fn set_call(&mut self, now: &CallNow, change: &CallChange) -> Result<()> {
+        self.machine.set_call(now.task, change)
     }
 
     /// The task, which is stopped. Errors: `Gone`; `Invalid` it is not.
     fn held(&mut self, id: Identity) -> Result<Task> {
-        let id = self.current(id);
         let key = match self.pids.get(&id.pid) {
-            Some(&key) if self.tasks[key.0].phase == Phase::Stopped => key,
-            _ if self.machine.start(id.pid)? == id.start => return Err(Error::Invalid),
-            _ => return Err(Error::Gone),
+            Some(&key) => Some(key),
+            None => self.tasks.iter().find(|(_, t)| t.aliases.contains(&id)).map(|(key, _)| TaskKey(key)),
+        };
+        let Some(key) = key.filter(|key| self.tasks[key.0].phase == Phase::Stopped) else {
+            let id = self.current(id);
+            return Err(if self.machine.start(id.pid)? == id.start { Error::Invalid } else { Error::Gone });
         };
         self.know_start(key)?;
         let tracee = &self.tasks[key.0];
-        let task = tracee.task;
-        if tracee.id.start != id.start {
-            return Err(Error::Gone);
-        }
-        Ok(task)
+        let same = tracee.id.start == id.start || tracee.aliases.contains(&id);
+        if same { Ok(tracee.task) } else { Err(Error::Gone) }
     }
 
     /// The task, attached for the moment if it was not.

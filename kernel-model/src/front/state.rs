@@ -4,7 +4,7 @@ use zerocopy::{FromBytes, IntoBytes};
 
 use super::{Ctx, Step};
 use crate::abi::{CallRecord, Errno, Pid, Result, SEEK_CUR, SEEK_END, SEEK_SET, SigInfo};
-use crate::core::Identity;
+use crate::core::{CallNow, Identity};
 use crate::machine::{CallChange, Machine, RegSet};
 
 /// A cursor over the address space. Memory is reached whether the task runs or not.
@@ -126,7 +126,7 @@ impl Call {
 
     /// ESRCH; EINVAL it is not stopped at a call. A short buffer gets the first bytes.
     pub(super) fn read<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, buf: &mut [u8]) -> Result<usize> {
-        let (number, id, abi, values) = ctx.core.call_of(self.id)?;
+        let CallNow { number, id, abi, values, .. } = ctx.core.call_of(self.id)?;
         let ended = values.result.is_some().into();
         let result = values.result.unwrap_or(0);
         let record = CallRecord { number, id, abi, args: values.args, result, ended };
@@ -139,7 +139,8 @@ impl Call {
     /// is of.
     pub(super) fn write<M: Machine>(&mut self, ctx: &mut Ctx<'_, M>, bytes: &[u8]) -> Result<usize> {
         let Ok((record, _)) = CallRecord::read_from_prefix(bytes) else { return Ok(0) };
-        let (number, id, abi, values) = ctx.core.call_of(self.id)?;
+        let now = ctx.core.call_of(self.id)?;
+        let CallNow { number, id, abi, values, .. } = now;
         if (record.id, record.abi, record.ended) != (id, abi, u64::from(values.result.is_some())) {
             return Err(Errno::EINVAL);
         }
@@ -152,7 +153,7 @@ impl Call {
             },
         };
         if change != CallChange::default() {
-            ctx.core.set_call(self.id, &change)?;
+            ctx.core.set_call(&now, &change)?;
         }
         Ok(CallRecord::SIZE)
     }

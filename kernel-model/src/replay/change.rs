@@ -7,14 +7,9 @@ use crate::machine::{CallChange, Result};
 /// The arguments, then the register of number and result.
 const PLACES: usize = 7;
 
-fn values(change: &CallChange) -> impl Iterator<Item = (usize, u64)> + '_ {
-    let all = change.args.iter().chain([&change.register]).enumerate();
-    all.filter_map(|(place, value)| Some((place, (*value)?)))
-}
-
 pub(super) fn put_change(out: &mut Vec<u8>, change: &CallChange, answer: &Result<Answer>) -> u8 {
-    out.put(values(change).fold(0, |mask, (place, _)| mask | 1 << place));
-    values(change).for_each(|(_, value)| out.put(value));
+    out.put(change.each().fold(0, |mask, (place, _)| mask | 1 << place));
+    change.each().for_each(|(_, value)| out.put(value));
     put_result(out, answer, |_, _| {});
     SET_CALL
 }
