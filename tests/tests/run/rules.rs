@@ -144,6 +144,14 @@ fn own_memory(place: &Place) -> Outcome {
     place.says(
         "i=0; while [ $i -lt 40 ]; do i=$((i+1)); echo >/tracefd-x/n$i; done; ls /tracefd-x/n* | wc -l",
         "40\n",
+    )?;
+    // What is known of a path there is forgotten with the rest when a link comes to be in its place.
+    place.says(
+        "cd /tracefd-x; echo one >p; echo two >q; x=/tracefd-x/p
+         i=0; while [ $i -lt 40 ]; do i=$((i+1)); read y <$x; test -f $x || exit 1; done; echo $y
+         mv p o; ln -s /tracefd-x/q p; read y <$x; test -L $x && echo $y
+         rm p; { read y <$x; } 2>/dev/null || echo none; test -e $x || echo none",
+        "one\ntwo\nnone\nnone\n",
     )
 }
 

@@ -204,13 +204,11 @@ impl Calls {
         if let Some((.., rule)) = self.others.iter().find(|other| (other.0, other.1) == (abi, number)) {
             return rule;
         }
-        let Some((row, read)) = ROWS
-            .get(abi)
-            .and_then(|rows| rows.get(number))
-            .and_then(|row| Some((row, self.read.get(abi)?.get(number)?)))
-        else {
-            return &UNKNOWN;
-        };
+        let Some(read) = self.read.get(abi).and_then(|list| list.get(number)) else { return &UNKNOWN };
+        if let Some(rule) = read.get() {
+            return rule;
+        }
+        let Some(row) = ROWS.get(abi).and_then(|rows| rows.get(number)) else { return &UNKNOWN };
         read.get_or_init(|| Box::new(parse(row).unwrap_or_else(|| not_a_row(row)).1))
     }
 

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 
 use kernel_model::abi::{CallRecord, Errno, Pid};
 
-use super::backing::Intent;
+use super::backing::{Intent, Manner};
 use super::calls::{Last, PathArgument, Rule, Special, Use};
 use super::live::Live;
-use super::mounts::{Place, Rights};
-use super::rewrite::Change;
+use super::mounts::{Mount, Place, Rights};
+use super::rewrite::{Change, New};
 use super::task::{After, Cwd, Task};
 use super::walk::{Asker, EACCES, EROFS, EXDEV, Found, Scope, Start, Stop, World};
 use super::{look, procfs};
@@ -106,7 +106,16 @@ impl Call<'_, '_> {
                 Last::KeptIf(at, bits) => self.argument(at) & bits == 0,
                 Last::FollowedIf(at, bits) => self.argument(at) & bits != 0,
             };
-            let Some(found) = self.resolve(path.dir, path.path, follow, Scope::default())? else { continue };
+            let Some(text) = self.task.path(self.argument(path.path)) else { continue };
+            let looks = paths.len() == 1 && path.used == Use::Look;
+            if looks && let Some(change) = self.known_change(path.path, &text) {
+                return Ok(Plan::Change(change));
+            }
+            let dir = self.directory(path.dir);
+            let Some(found) = self.resolve_text(dir, &text, follow, Scope::default())? else { continue };
+            if looks && self.stays(&found, &text) {
+                change.name = Some(text);
+            }
             seen += 1;
             if let Place::Mount(mount, _) = self.world.table.place(&found.virt) {
                 mounts[nth] = Some(mount);
@@ -154,8 +163,26 @@ impl Call<'_, '_> {
         scope: Scope,
     ) -> Result<Option<Found>, Stop> {
         let Some(text) = self.task.path(self.argument(path)) else { return Ok(None) };
-        let dir = dir.map(|index| self.argument(index) as i32).unwrap_or(AT_FDCWD);
-        self.resolve_text(dir, &text, follow, scope)
+        self.resolve_text(self.directory(dir), &text, follow, scope)
+    }
+
+    /// The descriptor of the directory in an argument; without one, the current directory's.
+    pub(super) fn directory(&self, argument: Option<usize>) -> i32 {
+        argument.map_or(AT_FDCWD, |index| self.argument(index) as i32)
+    }
+
+    /// What an earlier call that only looked or read has shown to be done with this path.
+    pub(super) fn known_change(&self, argument: usize, text: &[u8]) -> Option<Change> {
+        let at = self.task.strings.as_ref().filter(|_| self.abi == 0)?.named(text)?;
+        let is_believed = self.world.known.plain(text) == Some(false);
+        is_believed.then(|| Change { arguments: vec![(argument, New::Value(at))], ..Change::default() })
+    }
+
+    /// Whether a path without links leads to the same file of the host for ever, and may be looked at and read.
+    pub(super) fn stays(&self, found: &Found, text: &[u8]) -> bool {
+        let Place::Mount(mount, _) = self.world.table.place(&found.virt) else { return false };
+        let Mount { backing, rights, .. } = self.world.table.get(mount);
+        found.virt == text && backing.manner() == Manner::Host && rights.contains(Rights::READ)
     }
 
     pub(super) fn resolve_text(

@@ -61,6 +61,8 @@ pub(super) struct Follow<'h> {
     generation: u64,
     serial: u64,
     answers: (Sender<Answer>, Receiver<Answer>),
+    /// Answers that are still to come.
+    asked: usize,
     live: Live<'h>,
     pool: Pool,
 }
@@ -90,6 +92,7 @@ impl<'h> Follow<'h> {
             generation: 0,
             serial: 0,
             answers: channel(),
+            asked: 0,
             live: Live::new(host, ringer),
             pool: Pool::default(),
         })
@@ -131,7 +134,10 @@ impl<'h> Follow<'h> {
                 Err(Errno::EDEADLK) => return Err(Failure::Deadlock),
                 Err(errno) => return Err(Failure::Kernel { doing: "waiting for events", errno }),
             }
-            while let Ok(answer) = self.answers.1.try_recv() {
+            while self.asked > 0
+                && let Ok(answer) = self.answers.1.try_recv()
+            {
+                self.asked -= 1;
                 self.answered(answer)?;
             }
             self.live.sweep(&self.world.scratch, &self.by_pid);
@@ -227,12 +233,15 @@ impl<'h> Follow<'h> {
         let plan = match call.plan(rule) {
             Ok(plan) => plan,
             Err(Stop::Errno(errno)) => Plan::fail(errno),
-            Err(Stop::NotReady(ask)) => {
-                task.waiting = Some((number, abi));
-                self.ask(key, ask);
-                return false;
-            }
+            Err(Stop::NotReady(ask)) => match self.ask(key, ask) {
+                Ok(()) => {
+                    self.tasks[key].waiting = Some((number, abi));
+                    return false;
+                }
+                Err(errno) => Plan::fail(errno),
+            },
         };
+        let task = &mut self.tasks[key];
         task.answers.clear();
         match plan {
             Plan::Go => {}
@@ -284,13 +293,9 @@ impl<'h> Follow<'h> {
         if task.changed != strings::PATIENCE || look::is_filtered(task.pid.0) {
             return None;
         }
-        match self.pool.take(self.home(key)?) {
-            Ok(strings) => {
-                self.tasks[key].strings = Some(strings);
-                None
-            }
-            Err(first) => first,
-        }
+        let Some(strings) = self.pool.take(self.home(key)?) else { return self.pool.more() };
+        self.tasks[key].strings = Some(strings);
+        None
     }
 
     /// The program that it runs. `None`: nobody can say.
@@ -300,8 +305,8 @@ impl<'h> Follow<'h> {
         Some(Home { process, program: (first.serial, first.images) })
     }
 
-    /// Asks a mount, in a thread of its own.
-    fn ask(&mut self, key: usize, ask: Ask) {
+    /// Asks a mount, in a thread of its own. Errors: EAGAIN there can be none.
+    fn ask(&mut self, key: usize, ask: Ask) -> Result<(), Errno> {
         let serial = self.tasks[key].serial;
         let backing = Arc::clone(&self.world.table.get(ask.mount).backing);
         let (answers, ring) = (self.answers.0.clone(), (self.ringer)());
@@ -315,7 +320,10 @@ impl<'h> Follow<'h> {
         };
         if let Err(error) = std::thread::Builder::new().name("mount".to_owned()).spawn(work) {
             self.report.note(&format!("a mount cannot be asked: {error}"));
+            return Err(Errno::EAGAIN);
         }
+        self.asked += 1;
+        Ok(())
     }
 
     fn answered(&mut self, answer: Answer) -> Result<(), Failure> {

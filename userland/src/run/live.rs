@@ -199,7 +199,9 @@ impl<'h> Live<'h> {
 
     /// Closes what nobody has open any more; `tasks` are those that could.
     pub(super) fn sweep(&mut self, scratch: &Scratch, tasks: &HashMap<Pid, usize>) {
-        while let Ok(number) = self.closed.1.try_recv() {
+        while !self.is_empty()
+            && let Ok(number) = self.closed.1.try_recv()
+        {
             let Some(open) = self.open.get(&number) else { continue };
             if !tasks.keys().any(|pid| has_open(*pid, &open.path)) {
                 self.close(scratch, number);

@@ -21,6 +21,9 @@ const O_TMPFILE: u64 = 0o20_000_000;
 /// What creat(2) is.
 pub(super) const CREAT: u64 = O_CREAT | O_TRUNC | 1;
 
+/// Flags of an open that does something else than to read what is there.
+const NOT_ONLY_READS: u64 = WRITES | O_CREAT | O_TRUNC | O_PATH | O_TMPFILE;
+
 /// RESOLVE_* of linux/openat2.h.
 const NO_XDEV: u64 = 1;
 const NO_MAGICLINKS: u64 = 2;
@@ -46,8 +49,17 @@ impl Call<'_, '_> {
         scope: Scope,
     ) -> Result<Plan, Stop> {
         let follow = flags & O_NOFOLLOW == 0 && flags & (O_CREAT | O_EXCL) != O_CREAT | O_EXCL;
-        let Some(found) = self.resolve(dir, path, follow, scope)? else { return Ok(Plan::Go) };
+        let Some(text) = self.task.path(self.argument(path)) else { return Ok(Plan::Go) };
+        let looks = flags & NOT_ONLY_READS == 0 && scope.is_plain();
+        if looks && let Some(change) = self.known_change(path, &text) {
+            return Ok(Plan::Change(change));
+        }
+        let found = self.resolve_text(self.directory(dir), &text, follow, scope)?;
+        let Some(found) = found else { return Ok(Plan::Go) };
         let mut change = Change::default();
+        if looks && self.stays(&found, &text) {
+            change.name = Some(text);
+        }
         self.put_open(&mut change, path, &found, flags)?;
         Ok(if change.is_nothing() { Plan::Go } else { Plan::Change(change) })
     }
@@ -76,7 +88,7 @@ impl Call<'_, '_> {
         {
             return self.open_live(change, path, found, mount, below, flags);
         }
-        let reads = flags & (WRITES | O_CREAT | O_TRUNC | O_PATH | O_TMPFILE) == 0;
+        let reads = flags & NOT_ONLY_READS == 0;
         let all_there = match place {
             Place::Mount(mount, _) => self.world.table.get(mount).rights.contains(Rights::READ),
             Place::Host => true,

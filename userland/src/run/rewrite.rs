@@ -59,12 +59,15 @@ pub(super) struct Change {
     /// What mounts are told when it is over.
     pub(super) told: Vec<(usize, Vec<u8>, Intent)>,
     pub(super) after: Option<After>,
+    /// The virtual path whose translation the one new path is for as long as no link is on its way.
+    pub(super) name: Option<Vec<u8>>,
 }
 
 impl Change {
     /// An argument becomes a path.
     pub(super) fn path(&mut self, argument: usize, mut path: Vec<u8>) {
         path.push(0);
+        self.arguments.reserve_exact(1);
         self.arguments.push((argument, New::Bytes(path)));
     }
 
@@ -141,20 +144,25 @@ impl Change {
 impl Task<'_> {
     /// Changes the call it is stopped before, without memory of the program's. False: that cannot be done.
     pub(super) fn change_plainly(&mut self, old: &CallRecord, change: &mut Change) -> Result<bool> {
-        let written = change.bytes() > 0;
+        let bytes = change.bytes() as u64;
         let ready = self.strings.as_ref().is_some_and(|strings| strings.sealed);
-        if old.abi != 0 || !change.is_plain() || written && !ready {
+        if old.abi != 0 || !change.is_plain() || bytes > 0 && !ready {
             return Ok(false);
         }
         if let Some(strings) = &mut self.strings {
-            strings.make_room(change.bytes() as u64);
+            strings.make_room(bytes);
         }
         let mut record = *old;
         for (index, new) in &change.arguments {
             record.args[*index] = match new {
                 New::Value(value) => *value,
                 New::Bytes(bytes) => match self.string(bytes) {
-                    Some(at) => at,
+                    Some(at) => {
+                        if let (Some(virt), Some(strings)) = (change.name.take(), &mut self.strings) {
+                            strings.name(virt, at);
+                        }
+                        at
+                    }
                     // They do not fit, or the kernel had no page for them.
                     None => return Ok(false),
                 },

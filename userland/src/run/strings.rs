@@ -25,6 +25,8 @@ pub(super) struct Strings {
     home: Home,
     used: u64,
     known: HashMap<Vec<u8>, u64>,
+    /// What the program calls some of them.
+    named: HashMap<Vec<u8>, u64>,
 }
 
 /// A program in a process: where mappings stay what they are.
@@ -46,7 +48,7 @@ pub(super) enum Place {
 
 impl Strings {
     pub(super) fn new(at: u64, home: Home) -> Strings {
-        Strings { at, sealed: false, home, used: 0, known: HashMap::new() }
+        Strings { at, sealed: false, home, used: 0, known: HashMap::new(), named: HashMap::new() }
     }
 
     /// Whether this is the first thread of its process.
@@ -70,12 +72,23 @@ impl Strings {
         self.known.insert(bytes, at);
     }
 
+    /// Where the translation of a virtual path is, if one was [named](Self::name).
+    pub(super) fn named(&self, virt: &[u8]) -> Option<u64> {
+        self.named.get(virt).copied()
+    }
+
+    /// What is at an address is the translation of this virtual path.
+    pub(super) fn name(&mut self, virt: Vec<u8>, at: u64) {
+        self.named.insert(virt, at);
+    }
+
     /// Begins again, if all that a call needs does not fit any more. Only between calls: the kernel has read what an earlier one
     /// named.
     pub(super) fn make_room(&mut self, size: u64) {
         if size > BYTES - self.used {
             self.used = 0;
             self.known.clear();
+            self.named.clear();
         }
     }
 }
@@ -89,10 +102,14 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    /// One for a thread of this program; else, unless there shall be none, what makes one.
-    pub(super) fn take(&mut self, home: Home) -> Result<Strings, Option<Change>> {
-        let free = self.free.get_mut(&home).and_then(Vec::pop);
-        free.ok_or_else(|| (!self.unsealable).then(map))
+    /// One for a thread of this program.
+    pub(super) fn take(&mut self, home: Home) -> Option<Strings> {
+        self.free.get_mut(&home).and_then(Vec::pop)
+    }
+
+    /// What makes one, unless there shall be none.
+    pub(super) fn more(&self) -> Option<Change> {
+        (!self.unsealable).then(map)
     }
 
     /// Its thread has ended. If its program has as well, [`forget`](Self::forget) comes with the end of the process.
@@ -150,7 +167,10 @@ mod tests {
         assert_eq!(strings.place(&large), Some(Place::Unwritten(0x1008)));
         strings.written(large.clone());
         assert_eq!(strings.place(b"/b"), None);
+        strings.name(b"/m/a".to_vec(), 0x1000);
+        assert_eq!(strings.named(b"/m/a"), Some(0x1000));
         strings.make_room(8);
+        assert_eq!(strings.named(b"/m/a"), None);
         assert_eq!(strings.place(b"/b"), Some(Place::Unwritten(0x1000)));
         assert_eq!(strings.place(b"/a"), Some(Place::Unwritten(0x1000)));
         assert_eq!(strings.place(&[large, vec![0; 9]].concat()), None);
@@ -163,13 +183,13 @@ mod tests {
         pool.give(sealed(0x1000));
         pool.give(Strings::new(0x2000, HOME));
         for other in [Home { process: Pid(2), ..HOME }, Home { program: (7, 1), ..HOME }] {
-            assert!(matches!(pool.take(other), Err(Some(_))));
+            assert!(pool.take(other).is_none());
         }
-        assert_eq!(pool.take(HOME).ok().map(|strings| strings.at), Some(0x1000));
-        assert!(matches!(pool.take(HOME), Err(Some(_))));
+        assert_eq!(pool.take(HOME).map(|strings| strings.at), Some(0x1000));
+        assert!(pool.take(HOME).is_none() && pool.more().is_some());
         pool.give(sealed(0x1000));
         pool.forget(Pid(1));
         pool.refuse();
-        assert!(matches!(pool.take(HOME), Err(None)));
+        assert!(pool.take(HOME).is_none() && pool.more().is_none());
     }
 }

@@ -4,7 +4,7 @@
 //! are followed name by name. What is not ready in a mount ends the walk; it is begun again when the answer is there.
 
 use std::cell::Cell;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 
 use kernel_model::abi::Errno;
@@ -77,7 +77,7 @@ pub(super) struct Scope {
 
 impl Scope {
     /// Whether what is on the way does not matter.
-    fn is_plain(self) -> bool {
+    pub(super) fn is_plain(self) -> bool {
         !(self.beneath || self.in_root || self.no_links || self.no_xdev)
     }
 }
@@ -183,7 +183,7 @@ impl World {
             None if backing.is_ready(path_of(below), intent) => backing.locate(path_of(below), intent),
             None => return Err(Stop::NotReady(Ask { mount, below: below.to_vec(), intent })),
         };
-        Ok(located?.into_os_string().as_os_str().as_bytes().to_vec())
+        Ok(located?.into_os_string().into_vec())
     }
 
     /// The virtual name of a host path. `None`: it has none. True: the same name.
