@@ -24,6 +24,10 @@ const FEW: usize = 8;
 const RECENT: usize = 4;
 /// Questions before a wait sleeps, some 20 µs of them: as long as a wake-up takes on another core.
 const LOOKS: usize = 32;
+/// From so many turns on, several tasks are busy at once.
+const BUSY_TURNS: u32 = 8;
+/// As far as turns are counted.
+const MOST_TURNS: u32 = 16;
 /// Every so many events, so many other tasks are asked: one question per event at most.
 const SWEEP: usize = 64;
 
@@ -38,6 +42,10 @@ pub(crate) struct Watch {
     ready: Vec<i32>,
     /// Pids resumed last, the newest at the end.
     recent: Vec<i32>,
+    /// The one of them that was resumed last.
+    latest: i32,
+    /// Grows with each task that is let go after another one, shrinks with each that is let go twice in a row.
+    turns: u32,
     patience: Patience,
     /// The task that was let go last ends.
     ending: bool,
@@ -60,6 +68,10 @@ impl Watch {
     /// A task was let go: it is likely to stop again soon, unless it `ends`, which takes longer than looks do.
     pub(crate) fn resumed(&mut self, pid: i32, ends: bool) {
         self.ending = ends;
+        self.turns = match std::mem::replace(&mut self.latest, pid) == pid {
+            true => self.turns.saturating_sub(1),
+            false => (self.turns + 1).min(MOST_TURNS),
+        };
         if self.recent.last() == Some(&pid) {
             return;
         }
@@ -128,7 +140,8 @@ impl Linux {
         if wait == Wait::Poll && self.holds_unsettled() {
             return Ok(self.glance());
         }
-        if wait == Wait::Block && self.watch.one_cpu && (2..=FEW).contains(&self.table.len()) {
+        let in_turn = self.watch.one_cpu && self.watch.turns >= BUSY_TURNS && self.has_few();
+        if wait == Wait::Block && in_turn {
             // Whoever yields is behind with its share, and then each task that it lets go takes the core from it. Asleep it
             // is not, and finds several of them stopped.
             if let Asked::Stopped(change) = self.ask(false) {
