@@ -255,7 +255,12 @@ impl<M: Machine> Core<M> {
         if self.pids.contains_key(&id.pid) {
             return id;
         }
-        self.tasks.iter().find(|(_, t)| t.aliases.contains(&id)).map_or(id, |(_, t)| t.id)
+        self.renamed_from(id).map_or(id, |key| self.tasks[key.0].id)
+    }
+
+    /// The task that was called this before an exec.
+    fn renamed_from(&self, id: Identity) -> Option<TaskKey> {
+        self.tasks.iter().find(|(_, t)| t.aliases.contains(&id)).map(|(key, _)| TaskKey(key))
     }
 
     /// Starts a program for `owner`, who holds it.

@@ -129,10 +129,7 @@ impl<M: Machine> Core<M> {
 
     /// The task, which is stopped. Errors: `Gone`; `Invalid` it is not.
     fn held(&mut self, id: Identity) -> Result<Task> {
-        let key = match self.pids.get(&id.pid) {
-            Some(&key) => Some(key),
-            None => self.tasks.iter().find(|(_, t)| t.aliases.contains(&id)).map(|(key, _)| TaskKey(key)),
-        };
+        let key = self.pids.get(&id.pid).copied().or_else(|| self.renamed_from(id));
         let Some(key) = key.filter(|key| self.tasks[key.0].phase == Phase::Stopped) else {
             let id = self.current(id);
             return Err(if self.machine.start(id.pid)? == id.start { Error::Invalid } else { Error::Gone });

@@ -134,6 +134,7 @@ fn own_memory(place: &Place) -> Outcome {
         ("40", &["filtered"], "0\n"),
         ("40", &["taken"], "EPERM EPERM\n1\n"),
         ("40", &["threads"], "1\n"),
+        ("40", &["filled"], "1\n"),
     ] {
         let words = [&[&*guest, "given-memory", count, "/tracefd-x/f"], how].concat();
         let output = place.run(&[], &words)?;

@@ -227,6 +227,9 @@ impl<'h> Follow<'h> {
         task.undo = None;
         let rule = self.calls.get(abi, number);
         let Ok(record) = task.call() else { return true }; // it is dying
+        if let Some(strings) = &mut task.strings {
+            strings.make_room();
+        }
         let (world, generation) = (self.world, self.generation);
         let (live, ready, by_pid) = (&mut self.live, &self.ready, &self.by_pid);
         let mut call = Call { world, task, record, abi, generation, live, ready, by_pid };

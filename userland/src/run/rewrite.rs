@@ -144,13 +144,9 @@ impl Change {
 impl Task<'_> {
     /// Changes the call it is stopped before, without memory of the program's. False: that cannot be done.
     pub(super) fn change_plainly(&mut self, old: &CallRecord, change: &mut Change) -> Result<bool> {
-        let bytes = change.bytes() as u64;
         let ready = self.strings.as_ref().is_some_and(|strings| strings.sealed);
-        if old.abi != 0 || !change.is_plain() || bytes > 0 && !ready {
+        if old.abi != 0 || !change.is_plain() || change.bytes() > 0 && !ready {
             return Ok(false);
-        }
-        if let Some(strings) = &mut self.strings {
-            strings.make_room(bytes);
         }
         let mut record = *old;
         for (index, new) in &change.arguments {

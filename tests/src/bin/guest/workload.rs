@@ -4,6 +4,7 @@ use std::io::BufRead as _;
 use std::io::{Error, Result};
 
 use conformance::sys;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat2};
 
 /// `n` calls that do nothing.
 pub(crate) fn getppid(n: i32) -> Result<i32> {
@@ -24,7 +25,7 @@ pub(crate) fn open_close(n: i32, path: Option<&str>) -> Result<i32> {
 
 /// The same, and says how many mappings of 64 KiB the process has that are nobody's and can only be read. `how`: it dies of mmap
 /// (`filtered`); it does what it can to have something else there, and opens the file once more (`taken`); five threads do it,
-/// one after the other (`threads`).
+/// one after the other (`threads`); it names more paths than find room there (`filled`).
 pub(crate) fn given_memory(n: i32, path: &str, how: Option<&str>) -> Result<i32> {
     if how == Some("filtered") {
         sys::die_of(&[libc::SYS_mmap])?;
@@ -37,6 +38,9 @@ pub(crate) fn given_memory(n: i32, path: &str, how: Option<&str>) -> Result<i32>
     if threads == 0 {
         open_close(n, Some(path))?;
     }
+    if how == Some("filled") {
+        fill(path)?;
+    }
     let given = given()?;
     if how == Some("taken") {
         for &at in &given {
@@ -47,6 +51,19 @@ pub(crate) fn given_memory(n: i32, path: &str, how: Option<&str>) -> Result<i32>
     }
     crate::say!("{}", given.len());
     Ok(0)
+}
+
+/// Names so many paths that memory for them is used again and again, and between them one path beside other arguments in memory.
+fn fill(path: &str) -> Result<()> {
+    let how = OpenHow::new().flags(OFlag::O_CLOEXEC);
+    for i in 0..8000 {
+        let missing = format!("{path}{}{i}", "x".repeat(i % 23 * 8));
+        if std::fs::symlink_metadata(missing).is_ok() {
+            return Err(Error::other("it is there"));
+        }
+        openat2(AT_FDCWD, path, how)?;
+    }
+    Ok(())
 }
 
 /// Bytes of memory that a tracer gives.
