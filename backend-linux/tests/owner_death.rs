@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 
 use common::{CALLS, Free, Tracer, guest, untraced};
 use kernel_model::abi::IntRegisters;
-use kernel_model::machine::{Demand, Machine, OnDeath, Pid, Program, RegSet, Report, Verdict, Wait};
+use kernel_model::machine::{Demand, Machine, OnDeath, Pid, Program, RegSet, Report, Signal, Verdict, Wait};
 use zerocopy::{FromZeros, IntoBytes};
 
 fn main() {
@@ -139,8 +139,15 @@ fn end(mut victim: Child) {
     assert_eq!(victim.wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
-const STOPS: [(&str, &[&str]); 12] = [
-    ("running", &["busy"]),
+/// A guest that runs, traced, and does so until SIGUSR1: one that could end by itself might do so before its tracer.
+fn running(death: &str) -> (Free, Child) {
+    let (mut free, victim) = watched(&["spin"], "running", death);
+    free.go();
+    assert_eq!(free.line(), "spins 1");
+    (free, victim)
+}
+
+const STOPS: [(&str, &[&str]); 11] = [
     ("entry", &["getppid"]),
     ("exit", &["getppid"]),
     ("step", &["getppid"]),
@@ -160,12 +167,14 @@ fn survives_every_stop() {
         let plain = untraced(args);
         let (mut free, mut victim) = watched(args, stop, "leave");
         free.go();
-        if stop != "running" {
-            hear(&mut victim, b's');
-        }
+        hear(&mut victim, b's');
         end(victim);
         assert_eq!(free.finish(), plain, "{stop} {args:?}");
     }
+    let (free, victim) = running("leave");
+    end(victim);
+    Tracer::new().signal(free.pid(), Signal::USR1);
+    assert_eq!(free.finish(), ("usr1 1\n".into(), 4));
 }
 
 /// Calls, signals and births go by while the tracer is killed, sooner or later; no call and no signal may be missing.
@@ -190,12 +199,13 @@ fn dies_when_asked() {
     for (stop, args) in STOPS.into_iter().filter(|(stop, _)| *stop != "exiting") {
         let (mut free, mut victim) = watched(args, stop, "kill");
         free.go();
-        if stop != "running" {
-            hear(&mut victim, b's');
-        }
+        hear(&mut victim, b's');
         end(victim);
         assert_eq!(free.child.wait().unwrap().signal(), Some(libc::SIGKILL), "{stop}");
     }
+    let (mut free, victim) = running("kill");
+    end(victim);
+    assert_eq!(free.child.wait().unwrap().signal(), Some(libc::SIGKILL));
 }
 
 /// Divergence: a signal that is held while its tracer waits for other reports goes with the tracer (ptrace_signal).
@@ -236,7 +246,7 @@ fn stays_stopped() {
     tracer.demand(task, Demand::GROUP_STOP);
     assert!(matches!(tracer.next(), (_, Report::GroupStop { .. })));
     drop(tracer);
-    Tracer::new().signal(free.pid(), kernel_model::machine::Signal::CONT);
+    Tracer::new().signal(free.pid(), Signal::CONT);
     assert_eq!(free.finish(), ("continued 1\n".into(), 8));
 }
 
