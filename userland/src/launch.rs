@@ -63,7 +63,7 @@ pub fn user(name: &str) -> Result<User, Failure> {
         return Err(usage("only root can start programs as somebody else".to_owned()));
     }
     let known = nix::unistd::User::from_name(name).map_err(|errno| usage(errno.desc().to_owned()))?;
-    let known = known.ok_or_else(|| usage("there is no such user".to_owned()))?;
+    let known = known.ok_or_else(|| usage("there is no such user in /etc/passwd".to_owned()))?;
     let name = CString::new(name).map_err(|_| usage("that is no name".to_owned()))?;
     let groups =
         nix::unistd::getgrouplist(&name, known.gid).map_err(|errno| usage(errno.desc().to_owned()))?;

@@ -1,9 +1,10 @@
 //! The binary: reads the command line, makes the machine, runs the tool, ends as the traced command did.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod daemon;
 mod machines;
+mod sys;
 
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -37,6 +38,7 @@ const PID: &str = "pid";
 const DAEMON: &str = "daemon";
 
 fn main() -> ExitCode {
+    sys::look_names_up_in_files();
     match Cli::parse().tool {
         Tool::Trace(args) => match trace(*args) {
             Ok(status) => ending::like(status),

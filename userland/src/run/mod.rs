@@ -235,7 +235,7 @@ impl Beginning<'_> {
         };
         std::env::set_current_dir(path_of(&host))
             .map_err(|cause| Failure::Input { path: wanted.to_string_lossy().into_owned(), cause })?;
-        let host = look::link(b"/proc/self/cwd").unwrap_or(host);
+        let host = std::env::current_dir().map_or(host, |dir| dir.into_os_string().into_vec());
         Ok(Cwd { generation: 0, host, virt: found.virt, native: found.native })
     }
 }

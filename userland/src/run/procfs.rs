@@ -1,5 +1,7 @@
 //! What of `/proc` tells names: `self`, the links that are more than their text, and `maps`.
 
+use std::io::Read;
+
 /// The text of `/proc/self` and `/proc/thread-self` as the task with this tid sees them; its own would be the tracer's.
 pub(super) fn own_name(host: &[u8], tid: u32) -> Option<Vec<u8>> {
     let thread = match host {
@@ -12,9 +14,13 @@ pub(super) fn own_name(host: &[u8], tid: u32) -> Option<Vec<u8>> {
 }
 
 fn process_of(tid: u32) -> u32 {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    line.and_then(|number| number.trim().parse().ok()).unwrap_or(tid)
+    // It is the fourth line, after a name of 64 bytes at most, and one read has all that fits (proc(5)).
+    let mut text = [0; 512];
+    let file = std::fs::File::open(format!("/proc/{tid}/status"));
+    let count = file.and_then(|mut file| file.read(&mut text)).unwrap_or_default();
+    let mut lines = text[..count].split(|&byte| byte == b'\n');
+    let number = lines.find_map(|line| std::str::from_utf8(line.strip_prefix(b"Tgid:")?).ok());
+    number.and_then(|number| number.trim().parse().ok()).unwrap_or(tid)
 }
 
 /// The part of a path of /proc after the task it is about.
