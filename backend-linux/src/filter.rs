@@ -42,10 +42,9 @@ impl Tracee {
     /// How to go on where calls stop by themselves: by PTRACE_SYSCALL only to the exit of a call in progress.
     pub(crate) fn filtered_request(&self) -> Request {
         let call = &self.call;
-        let exit = self.phase == Phase::Inside
-            && call.returns
-            && self.demand.contains(Demand::CALL_EXIT)
-            && self.filter.exit.has(call.abi as u64, call.number);
+        let wanted =
+            || self.demand.contains(Demand::CALL_EXIT) && self.filter.exit.has(call.abi as u64, call.number);
+        let exit = self.phase == Phase::Inside && call.returns && (self.lent.is_due() || wanted());
         // Steps have their own order of call stops.
         if exit || self.demand.contains(Demand::STEP) { Request::Syscall } else { Request::Cont }
     }

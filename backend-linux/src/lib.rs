@@ -14,6 +14,7 @@
 //! | `tracee`, `table` | what is remembered of one task, and of all |
 //! | `regs`, `mem`, `facts` | registers, memory, /proc |
 //! | `eintr`, `calls` | hiding an interrupt; the calls known by number |
+//! | `lent` | arguments that come back at a call's exit |
 //! | `filter`, `bpf`, `names` | tasks under a seccomp filter; its program; calls by name |
 //! | `placement` | following a task's core |
 //! | `doorbell` | waking a wait from another thread |
@@ -42,6 +43,7 @@ mod facts;
 mod fault;
 mod filter;
 mod leave;
+mod lent;
 mod machine;
 mod mem;
 mod names;

@@ -38,7 +38,7 @@ impl Held {
 }
 
 /// The registers of a call: its arguments, then the one of the number at an entry and the result at an exit.
-fn call_register(regs: &mut Regs, abi: Abi, place: usize, at_entry: bool) -> &mut u64 {
+pub(crate) fn call_register(regs: &mut Regs, abi: Abi, place: usize, at_entry: bool) -> &mut u64 {
     match (abi, place) {
         (Abi::X64, 0) => &mut regs.rdi,
         (Abi::X64, 1) => &mut regs.rsi,
@@ -204,6 +204,9 @@ impl Tracee {
                 apply(&mut regs);
                 tracee.store(held, regs)?;
             }
+            if at_entry {
+                tracee.lent.note(change, &tracee.call.args);
+            }
             for (place, value) in change.each() {
                 match tracee.call.args.get_mut(place) {
                     Some(arg) => *arg = value,
@@ -284,7 +287,9 @@ impl Tracee {
         held.written |= at_entry || moved_pc || new.rax != shown.rax;
         if at_entry {
             // The number stays the one it came with: what is written may as well be the result of a call to be skipped.
-            self.call.args = self.call.abi.args(&regs);
+            let args = self.call.abi.args(&regs);
+            self.lent.rewritten(&self.call.args, &args);
+            self.call.args = args;
             self.call.returns = !self.call.abi.has_no_exit(new.rax);
         }
         if moved_pc && held.stop == Stop::Breakpoint {

@@ -133,6 +133,7 @@ impl Tracee {
         let calls = match self.demand.intersects(CALLS) {
             true if self.filtered => self.filtered_request(),
             true => Request::Syscall,
+            false if self.lent.is_due() => Request::Syscall,
             false => Request::Cont,
         };
         match held.stop {

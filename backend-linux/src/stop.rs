@@ -110,6 +110,7 @@ impl Tracee {
                 }
                 if event == libc::PTRACE_EVENT_EXEC {
                     self.phase = Phase::Exec;
+                    self.lent.forget();
                 }
                 return Some(Stop::Event(event));
             }
@@ -125,6 +126,9 @@ impl Tracee {
         match self.phase {
             Phase::Inside => {
                 self.phase = Phase::Outside;
+                if self.call.returns {
+                    self.give_back();
+                }
                 return Some(Stop::Exit { silent: !self.call.returns });
             }
             Phase::Exec => {
@@ -160,6 +164,7 @@ impl Tracee {
             returns: !abi.has_no_exit(info.number),
             refused: false,
         };
+        self.lent.forget();
         self.phase = Phase::Inside;
         Stop::Entry
     }

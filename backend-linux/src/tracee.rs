@@ -5,6 +5,7 @@ use std::fs::File;
 use kernel_model::machine::{Demand, Filter, OnDeath};
 
 use crate::calls::Abi;
+use crate::lent::Lent;
 use crate::stop::Stop;
 use crate::sys::{CallInfo, Regs};
 
@@ -28,6 +29,8 @@ pub(crate) struct Tracee {
     pub(crate) options: i32,
     pub(crate) phase: Phase,
     pub(crate) call: Call,
+    /// Arguments of the call it is in that come back when that is over.
+    pub(crate) lent: Lent,
     /// What it said of the call stop that is about to be looked at ([`Linux::ask`](crate::Linux)).
     pub(crate) told: Option<CallInfo>,
     /// The registers as they were let go at the entry of a call that [keeps](crate::calls::keeps_registers) all but
@@ -172,6 +175,7 @@ impl Tracee {
             options: 0,
             phase: Phase::Unseen,
             call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true, refused: false },
+            lent: Lent::default(),
             told: None,
             entry_regs: None,
             step: Step::default(),

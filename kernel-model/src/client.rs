@@ -179,6 +179,11 @@ impl Call<'_> {
     pub fn set(&self, call: &CallRecord) -> Result<()> {
         self.0.write_struct(call)
     }
+
+    /// write, at an entry: the same, but the task has its own arguments again when the call is over.
+    pub fn lend(&self, call: &CallRecord) -> Result<()> {
+        self.set(&CallRecord { ended: CallRecord::LENT, ..*call })
+    }
 }
 
 /// `proc:<pid>/regs/{int,float,env}`.

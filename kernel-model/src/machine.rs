@@ -189,6 +189,9 @@ pub struct CallChange {
     pub args: [Option<u64>; 6],
     /// At an entry the number, or the result if the call is then skipped; at an exit the result.
     pub register: Option<u64>,
+    /// At an entry: the task has its own arguments again when the call is over, demanded or not. What is changed later in the same
+    /// stop without this stays.
+    pub lent: bool,
 }
 
 impl CallChange {
@@ -466,8 +469,9 @@ pub trait Machine {
     /// Errors: `Invalid` the stop is not a call's.
     fn call_values(&mut self, task: Task) -> Result<CallValues>;
 
-    /// Changes the call a task is stopped at: the registers that hold it, and nothing else. Errors: `Invalid` the stop is not a
-    /// call's, or a value does not fit the call's ABI.
+    /// Changes the call a task is stopped at: the registers that hold it, and nothing else. Lent arguments come back before the
+    /// exit is reported; they may stay if the task is detached before it, and do in a child that the call makes. Errors: `Invalid` the
+    /// stop is not a call's, or a value does not fit the call's ABI.
     fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()>;
 
     /// This machine's clock, in nanoseconds from some moment in the past. It never goes back.

@@ -16,11 +16,13 @@ pub struct CallRecord {
     pub args: [u64; 6],
     /// At its exit, where it can be written, sign-extended; −4095 to −1 is an error's number, negated. Else 0.
     pub result: i64,
-    /// 1 at its exit, 0 at its entry.
+    /// 1 at its exit, 0 at its entry. Written at its entry, [`LENT`](Self::LENT) as well.
     pub ended: u64,
 }
 
 impl CallRecord {
     /// Bytes of a record.
     pub const SIZE: usize = size_of::<Self>();
+    /// [`ended`](Self::ended): the arguments are for this call only. When it is over, the task has again those that it had.
+    pub const LENT: u64 = 2;
 }

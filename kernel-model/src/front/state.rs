@@ -141,18 +141,21 @@ impl Call {
         let Ok((record, _)) = CallRecord::read_from_prefix(bytes) else { return Ok(0) };
         let now = ctx.core.call_of(self.id)?;
         let CallNow { number, id, abi, values, .. } = now;
-        if (record.id, record.abi, record.ended) != (id, abi, u64::from(values.result.is_some())) {
+        let at_entry = values.result.is_none();
+        let lent = at_entry && record.ended == CallRecord::LENT;
+        if (record.id, record.abi) != (id, abi) || !lent && record.ended != u64::from(!at_entry) {
             return Err(Errno::EINVAL);
         }
         let other = |new: u64, old: u64| (new != old).then_some(new);
         let change = CallChange {
+            lent,
             args: std::array::from_fn(|n| other(record.args[n], values.args[n])),
             register: match values.result {
                 None => other(record.number, number),
                 Some(result) => other(record.result as u64, result as u64),
             },
         };
-        if change != CallChange::default() {
+        if change.each().next().is_some() {
             ctx.core.set_call(&now, &change)?;
         }
         Ok(CallRecord::SIZE)

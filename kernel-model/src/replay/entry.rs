@@ -61,7 +61,7 @@ pub(super) enum Ask {
     Medium(Which),
     Regs(RegSet),
     SetRegs(RegSet, Vec<u8>),
-    SetCall(CallChange),
+    SetCall(Box<CallChange>),
     Interrupt,
 }
 

@@ -351,7 +351,7 @@ impl Machine for Replay {
     }
 
     fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()> {
-        self.ask(task, &Ask::SetCall(*change)).map(drop)
+        self.ask(task, &Ask::SetCall(Box::new(*change))).map(drop)
     }
 
     fn now(&mut self) -> u64 {

@@ -244,7 +244,7 @@ impl<M: Machine> Machine for Recording<M> {
 
     fn set_call(&mut self, task: Task, change: &CallChange) -> Result<()> {
         let answer = self.machine.set_call(task, change);
-        self.at(task, Ask::SetCall(*change), answer, |()| Answer::Done)
+        self.at(task, Ask::SetCall(Box::new(*change)), answer, |()| Answer::Done)
     }
 
     fn now(&mut self) -> u64 {

@@ -145,6 +145,11 @@ impl Sim {
     }
 }
 
+/// The registers of a call's arguments, in order.
+pub(super) fn arguments(int: &mut IntRegisters) -> [&mut u64; 6] {
+    [&mut int.rdi, &mut int.rsi, &mut int.rdx, &mut int.r10, &mut int.r8, &mut int.r9]
+}
+
 /// An error as a result register holds it.
 pub(super) fn failed(errno: Errno) -> u64 {
     (-i64::from(errno.0)) as u64

@@ -10,7 +10,7 @@ use crate::machine::{
     Program, RegSet, Report, Result, SigInfo, State, Task, Verdict, Wait, Wake, Which,
 };
 
-use super::frames::back_up;
+use super::frames::{arguments, back_up};
 use super::memory::{Access, TOP};
 use super::process::{Kind, Next, Trace};
 use super::{OWNER, Quirks, Sim, names};
@@ -178,11 +178,15 @@ impl Machine for Sim {
             return Err(Error::Invalid);
         }
         let int = &mut process.cpu.int;
-        let args = [&mut int.rdi, &mut int.rsi, &mut int.rdx, &mut int.r10, &mut int.r8, &mut int.r9];
-        let places = args.into_iter().chain([&mut int.rax]);
-        for (place, value) in places.zip(change.args.into_iter().chain([change.register])) {
-            *place = value.unwrap_or(*place);
+        let lends = change.lent && report == Report::CallEntry;
+        for (at, (place, new)) in arguments(int).into_iter().zip(change.args).enumerate() {
+            let Some(new) = new else { continue };
+            let old = std::mem::replace(place, new);
+            if let Some(call) = &mut process.call {
+                call.lent[at] = lends.then(|| call.lent[at].unwrap_or(old));
+            }
         }
+        int.rax = change.register.unwrap_or(int.rax);
         Ok(())
     }
 
@@ -220,8 +224,16 @@ impl Machine for Sim {
         match set {
             RegSet::Int => {
                 let int = IntRegisters::read_from_bytes(bytes).map_err(|_| Error::Invalid)?;
+                let mut old = process.cpu.int;
                 if !process.cpu.set_int(int) {
                     return Err(Error::Invalid);
+                }
+                // What is written is not lent any more.
+                if let Some(call) = &mut process.call {
+                    let places = arguments(&mut old).into_iter().zip(arguments(&mut process.cpu.int));
+                    for ((old, new), lent) in places.zip(&mut call.lent) {
+                        *lent = lent.filter(|_| old == new);
+                    }
                 }
                 if Sim::is_backed_up(process, report) {
                     process.next = Next::User;

@@ -79,7 +79,7 @@ impl Wait {
 }
 
 /// A call in progress.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Call {
     /// What it came with, and is told as.
     pub(super) came: u64,
@@ -89,6 +89,8 @@ pub(super) struct Call {
     pub(super) id: u64,
     /// It sent a signal to its own process.
     pub(super) signals_self: bool,
+    /// Arguments that come back when it is over.
+    pub(super) lent: [Option<u64>; 6],
 }
 
 /// What a parent has not yet been told about job control.

@@ -6,7 +6,7 @@ use crate::machine::{Demand, Report};
 use super::alu::TRAP;
 use super::calls::Reply;
 use super::cpu::Ran;
-use super::frames::failed;
+use super::frames::{arguments, failed};
 use super::process::{Call, Kind, Next, Wait};
 use super::{Quirks, Sim, names};
 
@@ -183,7 +183,7 @@ impl Sim {
     fn enter(&mut self, pid: Pid) {
         let process = self.process(pid);
         let number = process.cpu.int.rax;
-        process.call = Some(Call { came: number, number, id: 0, signals_self: false });
+        process.call = Some(Call { came: number, number, ..Call::default() });
         process.next = Next::Dispatch;
         if process.demands(Demand::CALL_ENTRY | Demand::CALL_EXIT) {
             self.number_call(pid);
@@ -246,6 +246,12 @@ impl Sim {
             return;
         }
         let process = self.process(pid);
+        if let Some(call) = &mut process.call {
+            let lent = std::mem::take(&mut call.lent);
+            for (place, own) in arguments(&mut process.cpu.int).into_iter().zip(lent) {
+                *place = own.unwrap_or(*place);
+            }
+        }
         process.cpu.int.rax = result;
         process.next = Next::Left;
         let number = process.call.map_or(0, |call| call.number);

@@ -1,6 +1,8 @@
 //! Quirks of write: masks that are merged, cut or ignored; registers and memory that do not take what is written.
 
-use kernel_model::abi::{Errno, F_GETFL, F_SETFL, OpenFlags, PtraceEvent, PtraceFlags, Result, SEEK_CUR};
+use kernel_model::abi::{
+    CallRecord, Errno, F_GETFL, F_SETFL, OpenFlags, PtraceEvent, PtraceFlags, Result, SEEK_CUR,
+};
 use kernel_model::scheme::Fd;
 
 use super::reads::{set_word, word};
@@ -25,6 +27,12 @@ impl<I: Inner> Quirky<I> {
             "regs/int" => self.write_regs(fd, buf),
             "mem" if self.rule == "R72" && self.inner().seek(fd, 0, SEEK_CUR)? < DATA => Err(Errno::EACCES),
             "call" if self.rule == "R218" => Ok(buf.len()),
+            "call" if self.rule == "R222" => {
+                let (mut kept, ended) = (buf.to_vec(), std::mem::offset_of!(CallRecord, ended));
+                let side = kept.get_mut(ended).filter(|side| u64::from(**side) == CallRecord::LENT);
+                side.into_iter().for_each(|side| *side = 0);
+                self.inner().write(fd, &kept)
+            }
             "call" if self.rule == "R219" => match self.inner().write(fd, buf) {
                 Err(Errno::EINVAL) => Ok(buf.len()),
                 answer => answer,

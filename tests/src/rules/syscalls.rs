@@ -1,6 +1,8 @@
 //! Section S, system calls: R27–R33, R76–R79. What a tracer sees of a call, changes in it, and skips.
 
-use kernel_model::abi::{CallRecord, Errno, OpenFlags, PtraceEvent, PtraceFlags, Signal, Status};
+use kernel_model::abi::{
+    CallRecord, Errno, IntRegisters, OpenFlags, PtraceEvent, PtraceFlags, Signal, Status,
+};
 use kernel_model::client::{EventQueue, Handle, Trace};
 use zerocopy::IntoBytes;
 
@@ -13,6 +15,7 @@ use crate::{ensure, same};
 const PRE: PtraceFlags = PtraceFlags::STOP_PRE_SYSCALL;
 const POST: PtraceFlags = PtraceFlags::STOP_POST_SYSCALL;
 const SIGNAL: PtraceFlags = PtraceFlags::STOP_SIGNAL;
+const STEP: PtraceFlags = PtraceFlags::STOP_SINGLESTEP;
 const IGNORE: PtraceFlags = PtraceFlags::FLAG_IGNORE;
 
 /// Sends itself a signal that a handler takes, which makes a call of its own.
@@ -297,7 +300,7 @@ action:
     },
 ];
 
-/// Written [`CallRecord`]s: R218, R219.
+/// Written [`CallRecord`]s: R218, R219, R222.
 pub(super) const WRITTEN: &[Rule] = &[
     Rule {
         id: "R218",
@@ -359,7 +362,69 @@ pub(super) const WRITTEN: &[Rule] = &[
             Ok(())
         },
     },
+    Rule {
+        id: "R222",
+        sentence: "When `call` is written at PRE with 2 as the side, the call that is made has the record's arguments, and when it is over, \
+                   POST or none, the tracee has those that it had before, except where they were written again; at POST 2 is no side.",
+        guest: FOUR,
+        run: |b| {
+            let (_, trace) = b.begin()?;
+            let call = trace.call()?;
+            // Seen at the POST.
+            b.to_call(&trace, "getpgid")?;
+            let begun = call.get()?;
+            call.lend(&CallRecord { args: [0, 12, 13, 14, 15, 16], ..begun })?;
+            same!(call.get()?, CallRecord { args: [0, 12, 13, 14, 15, 16], ..begun });
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            let after = call.get()?;
+            // 0 is the caller, −1 is nobody.
+            same!((after.args, after.result > 0), (begun.args, true));
+            let at = trace.regs()?.int()?;
+            same!([at.rdi, at.rsi, at.rdx, at.r10, at.r8, at.r9], begun.args);
+            same!(refused(call.lend(&after))?, Errno::EINVAL);
+            // One register, and nobody asks for the exit.
+            b.to_call(&trace, "getpgid")?;
+            call.lend(&CallRecord { args: [0, 2, 3, 4, 5, 6], ..call.get()? })?;
+            trace.resume(PRE)?;
+            event(&trace, PRE)?;
+            same!(call.get()?.args, begun.args);
+            // A part of it is given, by both ways to write registers.
+            let once = CallRecord { args: [0, 2, 13, 14, 5, 16], ..call.get()? };
+            call.lend(&once)?;
+            call.lend(&CallRecord { args: [0, 12, 13, 14, 5, 16], ..once })?;
+            call.set(&CallRecord { args: [0, 12, 13, 24, 5, 16], ..once })?;
+            let regs = trace.regs()?;
+            regs.set_int(&IntRegisters { r9: 26, ..regs.int()? })?;
+            trace.resume(POST)?;
+            event(&trace, POST)?;
+            let after = call.get()?;
+            same!((after.args, after.result > 0), ([begun.args[0], 2, 3, 24, 5, 26], true));
+            // A step over the call.
+            b.to_call(&trace, "getpgid")?;
+            call.lend(&CallRecord { args: [0, 12, 13, 14, 15, 16], ..call.get()? })?;
+            trace.resume(STEP)?;
+            event(&trace, STEP)?;
+            let at = trace.regs()?.int()?;
+            same!((at.rsi, at.rdx, at.r10, at.r8, at.r9), (2, 3, 24, 5, 26));
+            Ok(())
+        },
+    },
 ];
+
+/// Makes four calls with the same six arguments, which fail: there is no such process.
+const FOUR: &str = "
+program main
+.text
+    sys getpgid, -1, 2, 3, 4, 5, 6
+    mov rax, sys.getpgid
+    syscall
+    mov rax, sys.getpgid
+    syscall
+    mov rax, sys.getpgid
+    syscall
+    sys exit, 0
+";
 
 /// Makes a call with six arguments, which fails: there is no such process.
 const SIX: &str = "

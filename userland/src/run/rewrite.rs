@@ -1,6 +1,6 @@
 //! Changing a call's arguments: new strings are written below the red zone of the task's stack, and what was there before,
-//! and the argument registers, come back when the call is over. Or they are in [`Strings`](super::strings), and only registers
-//! come back.
+//! and the argument registers, come back when the call is over. Or they are in [`Strings`](super::strings), and the registers
+//! are lent (R222), so that most such calls need no second stop of ours.
 //!
 //! The memory below the red zone (128 bytes, System V ABI for x86-64, 3.2.2) belongs to nobody while a task is in a call,
 //! except on stacks that lie close to other data, as Go's do: hence it is restored.
@@ -166,10 +166,12 @@ impl Task<'_> {
             };
         }
         if record != *old {
-            self.set_call(&record)?;
+            self.lend(&record)?;
         }
         let (told, after) = (std::mem::take(&mut change.told), change.after.take().unwrap_or(After::Nothing));
-        self.undo = Some(Undo { before: Before::Call(*old), abi: old.abi, memory: vec![], told, after });
+        if !told.is_empty() || after != After::Nothing {
+            self.undo = Some(Undo { before: Before::Lent, abi: old.abi, memory: vec![], told, after });
+        }
         Ok(true)
     }
 
@@ -263,13 +265,7 @@ impl Task<'_> {
         }
         let before = match &undo.before {
             Before::Registers(before) => before,
-            Before::Call(before) => {
-                let now = self.call()?;
-                if now.args != before.args {
-                    self.set_call(&CallRecord { args: before.args, ..now })?;
-                }
-                return Ok(now.result);
-            }
+            Before::Lent => return Ok(self.call()?.result),
         };
         let now = self.registers()?;
         let mut regs = now;

@@ -63,14 +63,14 @@ pub(super) enum After {
 pub(super) enum Before {
     /// All registers.
     Registers(Box<IntRegisters>),
-    /// Its arguments.
-    Call(CallRecord),
+    /// Only its arguments are others, and come back by themselves.
+    Lent,
 }
 
 /// What was changed for a call, and how it was before.
 #[derive(Debug)]
 pub(super) struct Undo {
-    /// All argument registers go back to what they were.
+    /// What argument registers go back to.
     pub(super) before: Before,
     pub(super) abi: u64,
     /// Memory that was written: its address and its bytes before.
@@ -171,6 +171,11 @@ impl<'h> Task<'h> {
             Some(call) => call.set(record),
             None => self.call.insert(self.trace.call()?).set(record),
         }
+    }
+
+    /// Gives it other arguments until it is over.
+    pub(super) fn lend(&mut self, record: &CallRecord) -> Result<()> {
+        self.set_call(&CallRecord { ended: CallRecord::LENT, ..*record })
     }
 
     fn register_file(&mut self) -> Result<&Handle<'h>> {
