@@ -91,6 +91,9 @@ pub(crate) fn keeps_registers(abi: Abi, number: u64) -> bool {
     abi == Abi::X64 && number <= 470 && !reaches
 }
 
+/// 64-bit calls inside which a birth stops their caller: clone fork vfork, clone3.
+pub(crate) const CHILDREN: [u64; 4] = [56, 57, 58, 435];
+
 /// Length of the system-call instruction that starts with `bytes`, if it is one: `syscall`, `int 0x80`, `sysenter`,
 /// after any prefixes.
 pub(crate) fn is_call_instruction(bytes: &[u8]) -> bool {

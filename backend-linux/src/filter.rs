@@ -26,6 +26,7 @@ impl Tracee {
             Phase::Inside => Stop::Event(libc::PTRACE_EVENT_SECCOMP),
             _ => self.enter_call(&info),
         };
+        self.call.passed_filter = true;
         self.call.refused = info.filter_data != OURS;
         Some(stop)
     }

@@ -205,7 +205,7 @@ impl Tracee {
                 tracee.store(held, regs)?;
             }
             if at_entry {
-                tracee.lent.note(change, &tracee.call.args);
+                tracee.lent.note(change, &tracee.call, !held.written);
             }
             for (place, value) in change.each() {
                 match tracee.call.args.get_mut(place) {

@@ -46,6 +46,13 @@ impl Raw {
     }
 }
 
+impl Change {
+    /// What wait would say of an entry or an exit.
+    pub(crate) fn of_call(pid: i32) -> Change {
+        Change { pid, code: libc::CLD_TRAPPED, status: CALL_STOP }
+    }
+}
+
 impl CallInfo {
     /// The result register of 64-bit calls; that of others may be another (syscall_get_error extends the sign).
     pub(crate) fn result(&self) -> Option<u64> {
@@ -55,12 +62,14 @@ impl CallInfo {
 
     /// The change that wait would say of the stop. `None`: it is not one of a call.
     pub(crate) fn change(&self, pid: i32) -> Option<Change> {
-        let status = match self.op {
-            libc::PTRACE_SYSCALL_INFO_ENTRY | libc::PTRACE_SYSCALL_INFO_EXIT => libc::SIGTRAP | 0x80,
-            libc::PTRACE_SYSCALL_INFO_SECCOMP => libc::SIGTRAP | libc::PTRACE_EVENT_SECCOMP << 8,
-            _ => return None,
-        };
-        Some(Change { pid, code: libc::CLD_TRAPPED, status })
+        match self.op {
+            libc::PTRACE_SYSCALL_INFO_ENTRY | libc::PTRACE_SYSCALL_INFO_EXIT => Some(Change::of_call(pid)),
+            libc::PTRACE_SYSCALL_INFO_SECCOMP => {
+                let status = libc::SIGTRAP | libc::PTRACE_EVENT_SECCOMP << 8;
+                Some(Change { status, ..Change::of_call(pid) })
+            }
+            _ => None,
+        }
     }
 }
 
@@ -162,6 +171,7 @@ impl Tracee {
             abi,
             args: info.args,
             returns: !abi.has_no_exit(info.number),
+            passed_filter: false,
             refused: false,
         };
         self.lent.forget();

@@ -145,6 +145,8 @@ pub(crate) struct Call {
     pub(crate) args: [u64; 6],
     /// Whether an exit is to be reported.
     pub(crate) returns: bool,
+    /// Its stop at a filter is behind it.
+    pub(crate) passed_filter: bool,
     /// A filter of the task's own asked for a tracer that it does not have.
     pub(crate) refused: bool,
 }
@@ -174,7 +176,15 @@ impl Tracee {
             on_death: OnDeath::Leave,
             options: 0,
             phase: Phase::Unseen,
-            call: Call { number: 0, id: 0, abi: Abi::X64, args: [0; 6], returns: true, refused: false },
+            call: Call {
+                number: 0,
+                id: 0,
+                abi: Abi::X64,
+                args: [0; 6],
+                returns: true,
+                passed_filter: false,
+                refused: false,
+            },
             lent: Lent::default(),
             told: None,
             entry_regs: None,

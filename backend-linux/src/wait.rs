@@ -242,6 +242,9 @@ impl Linux {
             Life::Running(_) => return Some(Asked::Unknown),
             _ => return None,
         }
+        if let Some(is_at_exit) = tracee.given_back() {
+            return Some(if is_at_exit { Asked::Stopped(Change::of_call(pid)) } else { Asked::Runs });
+        }
         Some(match sys::call_info(tracee.pid) {
             Ok(info) => match info.change(tracee.pid) {
                 Some(change) => {

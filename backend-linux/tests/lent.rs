@@ -81,3 +81,39 @@ fn a_new_program_is_given_nothing() {
         assert_eq!(last_three(&tracer.regs(task)), if succeeds { [0; 3] } else { [31, 32, 33] });
     }
 }
+
+/// A birth stops its parent inside the call, and so does an end that is demanded: neither is taken for the exit.
+#[test]
+fn stops_inside_the_call_are_told() {
+    let mut tracer = Tracer::new();
+    let task = tracer.spawn(&["fork"]);
+    tracer.demand(task, Demand::CALL_ENTRY);
+    tracer.go(task);
+    tracer.until_entry(task, libc::SYS_clone);
+    let own = last_three(&tracer.regs(task));
+    lend(&mut tracer, task, [None, None, None, None, None, Some(43)]);
+    tracer.demand(task, Demand::BORN | Demand::CALL_EXIT);
+    tracer.go(task);
+    let (_, report) = tracer.next();
+    assert!(matches!(report, Report::Born { .. }), "{report:?}");
+    assert_ne!(last_three(&tracer.regs(task)), own);
+    tracer.pass(task, report);
+    tracer.until(task, |_, report| report == Report::CallExit);
+    assert_eq!(last_three(&tracer.regs(task)), own);
+    tracer.go(task);
+    tracer.finish(task);
+
+    // Another number makes it an end.
+    let task = tracer.spawn(&["getppid"]);
+    tracer.demand(task, Demand::CALL_ENTRY);
+    tracer.go(task);
+    tracer.until_entry(task, libc::SYS_getppid);
+    lend(&mut tracer, task, [None, None, None, None, None, Some(43)]);
+    let exit = CallChange { register: Some(libc::SYS_exit as u64), ..CallChange::default() };
+    tracer.machine.set_call(task, &exit).unwrap();
+    tracer.demand(task, Demand::EXITING);
+    tracer.go(task);
+    assert!(matches!(tracer.next(), (_, Report::Exiting { .. })));
+    tracer.go(task);
+    tracer.finish(task);
+}
