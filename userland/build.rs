@@ -8,6 +8,14 @@ use std::process::Command;
 
 fn main() -> std::io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
+    let said = |name: &str| std::env::var(name).unwrap_or_default();
+    // The compiler that is asked below knows the host's archives; and who wants a static program from Rust itself gets that.
+    if said("TARGET") != said("HOST")
+        || said("CARGO_CFG_TARGET_ENV") != "gnu"
+        || said("CARGO_CFG_TARGET_FEATURE").split(',').any(|feature| feature == "crt-static")
+    {
+        return Ok(());
+    }
     let folder = PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo says where to build"));
     let linker = std::env::var("RUSTC_LINKER").unwrap_or_else(|_| "cc".to_owned());
     // A name without a folder: it does not know.
