@@ -62,9 +62,7 @@ impl Tracee {
         if !(self.lent.alone && entered && ends_unseen) {
             return None;
         }
-        let abi = self.call.abi;
-        let offset = sys::register_offset(|regs| call_register(regs, abi, place, false));
-        let stopped = sys::poke_register(self.pid, offset, own).is_ok();
+        let stopped = self.write_back(place, own).is_ok();
         if stopped {
             self.call.args[place] = own;
             self.lent.forget();
@@ -72,12 +70,16 @@ impl Tracee {
         Some(stopped)
     }
 
+    fn write_back(&self, place: usize, own: u64) -> sys::Result<()> {
+        let offset = sys::register_offset(|regs| call_register(regs, self.call.abi, place, false));
+        sys::poke_register(self.pid, offset, own)
+    }
+
     /// At the exit. That it was killed meanwhile is told by wait.
     pub(crate) fn give_back(&mut self) {
         let abi = self.call.abi;
         if let [(place, own)] = self.lent.own[..] {
-            let offset = sys::register_offset(|regs| call_register(regs, abi, place, false));
-            let _ = sys::poke_register(self.pid, offset, own);
+            let _ = self.write_back(place, own);
         } else if self.lent.is_due()
             && let Ok(mut regs) = sys::get_regs(self.pid)
         {

@@ -267,7 +267,7 @@ pub struct TraceArgs {
     )]
     pub env: Vec<OsString>,
 
-    /// Start the command as USER, with the groups of that user; for root
+    /// Start the command as USER of /etc/passwd, with the groups of that user; for root
     #[arg(
         short = 'u',
         long = "user",
